@@ -1,0 +1,96 @@
+# make build   the program, as ./gatehouse
+# make test    everything: installs what is missing (Debian), lints, tests,
+#              tests again with the race detector, and drives a real browser
+# make lint    formatting, go vet, staticcheck, known vulnerabilities
+# make e2e     only the tests from outside
+# make bench   load against a bare reverse proxy, paired; prints ratios
+# make fmt     format all sources
+#
+# Without make and without Debian: go test ./... needs Go alone.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.ONESHELL:
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+
+# A checkout without git, or of another owner, must build as well.
+export GOFLAGS := -buildvcs=false $(GOFLAGS)
+
+# Packages where goroutines share state. Those that work in SQLite are left
+# out: the race detector slows the pure-Go engine twenty-fold.
+RACE ?= ./internal/... ./session/... ./policy/... ./proxy/...
+
+# nginx lives where only root looks.
+export PATH := $(PATH):/usr/sbin
+
+SOURCES := find . -name '*.go' -not -path './e2e/node_modules/*'
+TOOL    := go tool -modfile=$(CURDIR)/tools/go.mod
+RESULTS := $(CURDIR)/.build/tests
+TESTSUM := $(CURDIR)/.build/testsum
+
+.PHONY: build test lint bench e2e fmt unit race tools-test deps deps-e2e
+.PHONY: lint-format lint-vet lint-staticcheck lint-vulnerable
+
+build:
+	CGO_ENABLED=0 go build -trimpath -o gatehouse ./cmd/gatehouse
+
+test: deps deps-e2e lint unit tools-test race e2e
+
+lint: lint-format lint-vet lint-staticcheck lint-vulnerable
+
+lint-format:
+	files=$$($(SOURCES) | xargs $(TOOL) gofumpt -l)
+	if [ -n "$$files" ]; then
+	  echo "not formatted (run: make fmt):"
+	  echo "$$files"
+	  exit 1
+	fi
+
+lint-vet:
+	go vet ./...
+	go -C tools vet ./...
+	go -C e2e vet ./...
+
+lint-staticcheck:
+	$(TOOL) staticcheck ./...
+	(cd tools; $(TOOL) staticcheck ./...)
+	(cd e2e; $(TOOL) staticcheck ./...)
+
+lint-vulnerable:
+	.ci/vulnerable
+
+fmt:
+	$(SOURCES) | xargs $(TOOL) gofumpt -w
+
+unit: $(TESTSUM)
+	go test -json ./... | $(TESTSUM) -name unit -save $(RESULTS)/unit.json
+
+# -race needs cgo, and so a C compiler.
+race: $(TESTSUM)
+	CGO_ENABLED=1 go test -race -json $(RACE) | $(TESTSUM) -name race -save $(RESULTS)/race.json
+
+tools-test: $(TESTSUM)
+	go -C tools test -json ./... | $(TESTSUM) -name tools -save $(RESULTS)/tools.json
+
+# With GATEHOUSE_E2E=1 a program that is missing is a failure, not a skip.
+e2e: deps-e2e $(TESTSUM) e2e/node_modules/.package-lock.json
+	cd e2e
+	GATEHOUSE_E2E=1 go test -count=1 -timeout=15m -json ./... | $(TESTSUM) -name e2e -save $(RESULTS)/e2e.json
+
+e2e/node_modules/.package-lock.json: e2e/package.json e2e/package-lock.json | deps-e2e
+	cd e2e && npm ci --ignore-scripts --no-audit --no-fund
+
+bench:
+	.ci/deps wrk nginx
+	go run ./bench
+
+deps:
+	.ci/deps ca-certificates cc
+
+deps-e2e:
+	.ci/deps ca-certificates chromium npm
+
+$(TESTSUM): tools/go.mod $(wildcard tools/testsum/*.go)
+	mkdir -p $(RESULTS)
+	go -C tools build -o $@ ./testsum

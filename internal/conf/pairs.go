@@ -1,0 +1,81 @@
+package conf
+
+import (
+	"fmt"
+
+	"gopkg.in/yaml.v3"
+)
+
+// pairsOf returns the keys and values of a map in the order of the file, those
+// of merged maps (<<) behind them; nil for anything but a map. A key written
+// twice is recorded, and its first value counts.
+func (f *File) pairsOf(y *yaml.Node) []pair {
+	y = resolve(y)
+	if y.Kind != yaml.MappingNode {
+		return nil
+	}
+	if known, ok := f.pairs[y]; ok {
+		return known
+	}
+	// A map that merges itself finds this and ends.
+	f.pairs[y] = nil
+	var pairs []pair
+	var merged []*yaml.Node
+	lines := map[string]int{}
+	for i := 0; i+1 < len(y.Content); i += 2 {
+		k, v := resolve(y.Content[i]), y.Content[i+1]
+		switch first, twice := lines[k.Value]; {
+		case k.Kind != yaml.ScalarNode || isNull(k) || k.Style&yaml.TaggedStyle != 0:
+			f.add(f.at(y.Content[i]), false, "a key must be a single word; values with braces must be quoted")
+		case k.ShortTag() == "!!merge":
+			merged = append(merged, v)
+		case twice:
+			f.duplicate(k, first)
+		default:
+			lines[k.Value] = k.Line
+			pairs = append(pairs, pair{k, v})
+		}
+	}
+	for _, m := range merged {
+		pairs = f.merge(pairs, m)
+	}
+	f.pairs[y] = pairs
+	return pairs
+}
+
+func (f *File) duplicate(k *yaml.Node, first int) {
+	name := safeKey(k.Value)
+	if name == k.Value {
+		f.show(k)
+	}
+	f.add(f.at(k), false, fmt.Sprintf("key %q is written twice; the first stands in line %d", name, first))
+}
+
+// merge adds the pairs of a merged map, or of a list of them, whose keys are
+// not there yet.
+func (f *File) merge(pairs []pair, y *yaml.Node) []pair {
+	y = resolve(y)
+	if y.Kind == yaml.SequenceNode {
+		for _, c := range y.Content {
+			if resolve(c).Kind == yaml.MappingNode {
+				pairs = f.merge(pairs, c)
+			}
+		}
+		return pairs
+	}
+	if y.Kind != yaml.MappingNode {
+		f.add(f.at(y), false, "<< merges maps only")
+		return pairs
+	}
+	have := map[string]bool{}
+	for _, p := range pairs {
+		have[p.key.Value] = true
+	}
+	for _, p := range f.pairsOf(y) {
+		f.visited++
+		if !have[p.key.Value] {
+			pairs = append(pairs, p)
+		}
+	}
+	return pairs
+}
