@@ -1,0 +1,91 @@
+package identity
+
+import (
+	"net/http"
+	"strings"
+)
+
+// Stripper removes from a request whatever could pass for a header of the
+// gateway. It is made at load and safe for concurrent use.
+type Stripper struct {
+	exact    map[string]bool
+	families map[string]bool
+	framing  map[string]bool
+}
+
+// NewStripper returns a Stripper for the names of all known gateways and for
+// those that plans set. Give it the plans of every route: an application may
+// stand behind more than one.
+func NewStripper(plans ...*Plan) *Stripper {
+	s := &Stripper{exact: set(exact), families: set(families), framing: set(framing)}
+	for _, p := range plans {
+		for _, name := range p.Names() {
+			s.exact[fold(name)] = true
+			s.exact[fold(name+truncated)] = true
+		}
+	}
+	return s
+}
+
+func set(names []string) map[string]bool {
+	m := make(map[string]bool, len(names))
+	for _, n := range names {
+		m[n] = true
+	}
+	return m
+}
+
+// Strip removes from h every control and identity header. Case does not count,
+// and every character that is neither letter nor digit counts as a dash: WSGI,
+// CGI and PHP fold X_Forwarded_User, X.Forwarded.User and X-Forwarded-User
+// into one name.
+func (s *Stripper) Strip(h http.Header) {
+	for name := range h {
+		if s.Strips(name) {
+			delete(h, name)
+		}
+	}
+}
+
+// maxName is the longest name that is folded without allocating.
+const maxName = 64
+
+// Strips reports whether Strip removes a header of this name.
+func (s *Stripper) Strips(name string) bool {
+	var space [maxName]byte
+	b, plain := space[:0], true
+	if len(name) > maxName {
+		b = make([]byte, 0, len(name))
+	}
+	for i := 0; i < len(name); i++ {
+		c, dash := foldByte(name[i])
+		plain = plain && (!dash || name[i] == '-')
+		b = append(b, c)
+		if c == '-' && s.families[string(b)] {
+			return true
+		}
+	}
+	return s.exact[string(b)] || !plain && s.framing[string(b)]
+}
+
+// fold returns a header name as this package compares names.
+func fold(name string) string {
+	var b strings.Builder
+	for i := 0; i < len(name); i++ {
+		c, _ := foldByte(name[i])
+		b.WriteByte(c)
+	}
+	return b.String()
+}
+
+// foldByte returns c in lower case, or a dash when it is neither letter nor
+// digit, and whether it was such.
+func foldByte(c byte) (byte, bool) {
+	switch {
+	case 'A' <= c && c <= 'Z':
+		return c + 'a' - 'A', false
+	case 'a' <= c && c <= 'z', '0' <= c && c <= '9':
+		return c, false
+	}
+	return '-', true
+}

@@ -1,0 +1,76 @@
+package upstream
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"sync/atomic"
+)
+
+// requestBody is the client's body, bounded, and remembers why reading it
+// ended badly: the transport reports that in its own words. It is read by a
+// goroutine of the transport.
+type requestBody struct {
+	io.ReadCloser
+	err atomic.Pointer[error]
+}
+
+func (b *requestBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if err != nil && err != io.EOF {
+		b.err.CompareAndSwap(nil, &err)
+	}
+	return n, err
+}
+
+// failure returns the class of what went wrong while reading; false when
+// nothing did. It may be called on nil, the body of a request without one.
+func (b *requestBody) failure() (Class, bool) {
+	if b == nil {
+		return "", false
+	}
+	err := b.err.Load()
+	if err == nil {
+		return "", false
+	}
+	var tooLarge *http.MaxBytesError
+	if errors.As(*err, &tooLarge) {
+		return TooLarge, true
+	}
+	return BadRequest, true
+}
+
+// responseBody is the upstream's body. Closing it settles what is only known
+// at the end: the trailers, and whether the connection may live on.
+type responseBody struct {
+	io.ReadCloser
+	response *http.Response
+	// connection, if not nil, is closed after the body.
+	connection io.Closer
+}
+
+func (b *responseBody) Close() error {
+	err := b.ReadCloser.Close()
+	dropTrailers(b.response)
+	if b.connection != nil {
+		b.connection.Close()
+	}
+	return err
+}
+
+// dropTrailers removes trailers that may not be any. It runs twice: before the
+// body, when only their names are known, and after it.
+func dropTrailers(res *http.Response) {
+	for _, name := range noTrailers {
+		delete(res.Trailer, name)
+	}
+}
+
+// noTrailers are fields that mean something before a body and must not be
+// smuggled in behind it (RFC 9110 §6.5.1).
+var noTrailers = []string{
+	"Set-Cookie", "Cache-Control", "Content-Encoding", "Content-Length", "Content-Range",
+	"Content-Security-Policy", "Content-Type", "Expires", "Location", "Trailer",
+	"Transfer-Encoding", "Vary", "Www-Authenticate", "Alt-Svc", "Clear-Site-Data",
+	"Strict-Transport-Security",
+}

@@ -1,0 +1,258 @@
+package upstream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptrace"
+	"net/http/httputil"
+	"net/textproto"
+	"net/url"
+	"strings"
+	"sync/atomic"
+)
+
+// max1xx is how many interim responses an answer may have before it.
+const max1xx = 5
+
+// Forward says how one request is passed on. Path is mandatory.
+type Forward struct {
+	// Path is the escaped path, beginning with "/", exactly as it is sent.
+	Path string
+	// RawQuery is what follows the "?", sent byte for byte.
+	RawQuery string
+	// Host is the host[:port] that was asked for; empty means the Host of the
+	// request. Upstreams with `host: upstream` do not see it.
+	Host string
+	// Headers rebuilds the headers of the request: hop-by-hop fields and
+	// Forwarded, X-Forwarded-For, -Host and -Proto are gone from h. May be nil.
+	Headers func(h http.Header)
+	// Response judges and changes status and headers before they are written;
+	// an error is answered through Failed. end cuts the exchange at any later
+	// time, as cancelling the request's context does. May be nil.
+	Response func(res *http.Response, end context.CancelFunc) error
+	// Failed answers when nothing has been written yet. r is the request as it
+	// was given to Forward and err an *Error. Nil answers the bare status.
+	Failed func(w http.ResponseWriter, r *http.Request, err error)
+}
+
+// exchange is one request under way.
+type exchange struct {
+	up       *Upstream
+	as       Forward
+	in       *http.Request
+	ctx      context.Context    // of the exchange, below that of in
+	end      context.CancelFunc // ends ctx
+	body     *requestBody       // nil without a body
+	url      url.URL            // where it goes
+	socket   bool               // the client asked for a web socket
+	switched bool               // and got one
+	next     *http.Transport
+	conn     atomic.Pointer[conn] // the connection it went over last
+	interim  int                  // 1xx responses so far
+}
+
+// Forward passes r on and writes the answer to w. It returns when the answer
+// has been written, or the web socket has ended.
+//
+// Cancelling the context of r ends the exchange at any time: a web socket gets
+// a close frame with status 1008 if the upstream is between two frames, a body
+// is cut off. Like net/http/httputil.ReverseProxy it panics with
+// http.ErrAbortHandler when a body breaks off after it has begun: let that
+// reach the server, it is how the client learns of it.
+func (u *Upstream) Forward(w http.ResponseWriter, r *http.Request, as Forward) {
+	x := &exchange{up: u, as: as, in: r, socket: websocket(r)}
+	x.next = u.choose(r, x.socket)
+	if err := x.target(); err != nil {
+		x.fail(w, err)
+		return
+	}
+	if r.ContentLength > u.maxBody {
+		w.Header().Set("Connection", "close") // rather than read it to the end
+		x.fail(w, &Error{Upstream: u.name, Class: TooLarge})
+		return
+	}
+	x.ctx, x.end = context.WithCancel(r.Context())
+	defer x.end()
+	out := r.WithContext(x.ctx)
+	if r.Body != nil && r.Body != http.NoBody && r.ContentLength != 0 {
+		x.body = &requestBody{ReadCloser: http.MaxBytesReader(w, r.Body, u.maxBody)}
+		out.Body = x.body
+	}
+	proxy := httputil.ReverseProxy{
+		Rewrite:        x.rewrite,
+		Transport:      x,
+		ModifyResponse: x.received,
+		ErrorHandler:   func(w http.ResponseWriter, _ *http.Request, err error) { x.fail(w, err) },
+		BufferPool:     &u.buffers,
+		ErrorLog:       slog.NewLogLogger(u.log.Handler(), slog.LevelDebug),
+	}
+	proxy.ServeHTTP(w, out)
+}
+
+var (
+	errMethod = errors.New("this method is not passed on")
+	errPath   = errors.New("the path is not in its canonical form")
+)
+
+// target sets where the request goes, or says why it cannot go anywhere. The
+// path must come out of net/url as it went in: what was decided on is what is
+// sent.
+func (x *exchange) target() error {
+	refuse := func(err error) error {
+		return &Error{Upstream: x.up.name, Class: BadRequest, cause: err}
+	}
+	if m := x.in.Method; m == http.MethodConnect || m == http.MethodTrace {
+		return refuse(errMethod)
+	}
+	path, err := url.PathUnescape(x.as.Path)
+	if err != nil || !strings.HasPrefix(x.as.Path, "/") {
+		return refuse(errPath)
+	}
+	x.url = url.URL{
+		Scheme: x.up.scheme, Host: x.up.host, Path: path, RawPath: x.as.Path,
+		RawQuery: x.as.RawQuery, ForceQuery: x.in.URL.ForceQuery,
+	}
+	if x.url.EscapedPath() != x.as.Path {
+		return refuse(errPath)
+	}
+	return nil
+}
+
+// rewrite makes the request the upstream sees.
+func (x *exchange) rewrite(pr *httputil.ProxyRequest) {
+	*pr.Out.URL = x.url
+	switch {
+	case x.up.ownHost:
+		pr.Out.Host = x.up.host
+	case x.as.Host != "":
+		pr.Out.Host = x.as.Host
+	}
+	h := pr.Out.Header
+	if x.as.Headers != nil {
+		x.as.Headers(h)
+	}
+	for _, name := range dropped {
+		delete(h, name)
+	}
+	if x.socket {
+		h["Connection"], h["Upgrade"] = []string{"Upgrade"}, []string{"websocket"}
+	}
+	// Trailers come after the decision and could name any header.
+	pr.Out.Trailer = nil
+	keepOnce(h)
+}
+
+// dropped are fields that speak to the next hop or change what was decided on.
+// Expect goes because the answer to it has been given here.
+var dropped = []string{
+	"Connection", "Upgrade", "Http2-Settings", "Expect", "Trailer", "Keep-Alive", "Proxy-Connection",
+	"X-Http-Method-Override", "X-Http-Method", "X-Method-Override",
+}
+
+// keepOnce stops net/http from sending a request twice. It takes these fields
+// of the client as leave to repeat any request without a body; it looks them
+// up in canonical case, and on the wire case means nothing.
+func keepOnce(h http.Header) {
+	for name, plain := range map[string]string{
+		"Idempotency-Key": "idempotency-key", "X-Idempotency-Key": "x-idempotency-key",
+	} {
+		if v, ok := h[name]; ok {
+			delete(h, name)
+			h[plain] = v
+		}
+	}
+}
+
+// RoundTrip sends the request. It hooks into the trace that ReverseProxy has
+// made for this one request: interim responses of an upstream are counted and
+// not passed on, since they would bypass the response filter and clear what
+// the gate has set; and the connection is watched.
+func (x *exchange) RoundTrip(r *http.Request) (*http.Response, error) {
+	if trace := httptrace.ContextClientTrace(r.Context()); trace != nil {
+		trace.Got1xxResponse = x.got1xx
+		trace.GotConn = x.gotConn
+		trace.GotFirstResponseByte = x.gotFirstByte
+	}
+	res, err := x.next.RoundTrip(r)
+	if err != nil {
+		return nil, err
+	}
+	if c := x.conn.Load(); c != nil && res.ProtoMajor == 1 && c.mixedUp() {
+		res.Body.Close()
+		c.Close()
+		return nil, x.bad(errLeftover)
+	}
+	return res, nil
+}
+
+func (x *exchange) gotConn(info httptrace.GotConnInfo) {
+	c := underlying(info.Conn)
+	if c != nil {
+		c.begin()
+	}
+	x.conn.Store(c)
+}
+
+func (x *exchange) gotFirstByte() {
+	if c := x.conn.Load(); c != nil {
+		c.firstByte()
+	}
+}
+
+// got1xx counts an interim response; an error ends the exchange.
+func (x *exchange) got1xx(int, textproto.MIMEHeader) error {
+	if x.interim++; x.interim > max1xx {
+		return errInterim
+	}
+	return nil
+}
+
+var (
+	errInterim  = errors.New("too many interim responses")
+	errLeftover = errors.New("the answer was there before the request")
+)
+
+// received judges an answer before anything of it is written.
+func (x *exchange) received(res *http.Response) error {
+	if res.StatusCode == http.StatusSwitchingProtocols {
+		return x.upgraded(res)
+	}
+	if res.StatusCode < 200 || res.StatusCode > 999 {
+		return x.bad(fmt.Errorf("status %d", res.StatusCode))
+	}
+	if x.as.Response != nil {
+		if err := x.as.Response(res, x.end); err != nil {
+			return x.bad(err)
+		}
+	}
+	dropTrailers(res)
+	body := &responseBody{ReadCloser: res.Body, response: res}
+	if c := x.conn.Load(); c != nil && res.ProtoMajor == 1 && bindsConnection(res.Header["Www-Authenticate"]) {
+		// Requests that answer this challenge never use a pooled connection;
+		// that this one is closed too is for servers that count from the offer.
+		body.connection = c
+	}
+	res.Body = body
+	return nil
+}
+
+func (x *exchange) bad(cause error) error {
+	return &Error{Upstream: x.up.name, Class: BadResponse, cause: cause}
+}
+
+// fail answers through the caller, or cuts the connection when the answer has
+// begun.
+func (x *exchange) fail(w http.ResponseWriter, err error) {
+	failure := x.failure(err)
+	if x.switched {
+		panic(http.ErrAbortHandler)
+	}
+	if x.as.Failed == nil {
+		w.WriteHeader(failure.Class.Status())
+		return
+	}
+	x.as.Failed(w, x.in, failure)
+}
