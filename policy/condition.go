@@ -1,0 +1,276 @@
+package policy
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"gatehouse/internal/conf"
+)
+
+// maxDepth bounds how deep conditions nest.
+const maxDepth = 16
+
+// Condition is a map of conditions, or, as an item of any_of and all_of, the
+// word signed-in. Keys of one map are joined by AND, items of one list by OR. At
+// least one key is given, and no list is empty. Values are compared byte by byte
+// unless said otherwise; characters that mean something in patterns or templates
+// mean themselves.
+type Condition struct {
+	// Pos is where the condition stands.
+	Pos conf.Pos `yaml:"-"`
+	// SignedIn is the word signed-in: a person whose credential counts.
+	SignedIn bool `yaml:"-"`
+	// Groups is met by a person who is in one of these groups. It is unknown
+	// where the credential does not tell groups: a token without the claim, an
+	// issuer without groups_claim, a client that bearer.clients does not list.
+	Groups []string `yaml:"groups"`
+	// Scopes is met by an access token that was granted one of these scopes,
+	// each by its full name. It is unknown for a session. To demand several
+	// scopes use all_of.
+	Scopes []string `yaml:"scopes"`
+	// Users is met by a person whose subject or username is one of these; an
+	// e-mail address never counts.
+	Users []string `yaml:"users"`
+	// Clients is met by a credential that was issued to one of these app
+	// clients; a session was issued to the gateway's own.
+	Clients []string `yaml:"clients"`
+	// EmailDomains is met by a person whose verified e-mail address ends in @
+	// and exactly one of these domains, ASCII case aside; subdomains are other
+	// domains.
+	EmailDomains []string `yaml:"email_domains"`
+	// Claims is met when each claim named here is, or as a list contains, one
+	// of the values beside it: strings, numbers or booleans, compared with
+	// their type ("3" is not 3). A claim that is absent, null or a map is
+	// unknown. Any configured issuer can set any claim: name `iss` as well
+	// where that matters, and use groups and scopes for groups and scopes,
+	// because they count only where bearer.clients and groups_claim say so.
+	Claims map[string][]any `yaml:"claims"`
+	// IP is met when the client's address is in one of these networks
+	// (10.0.0.0/8, 2001:db8::/32, or a single address). The address is the
+	// connection's unless trusted_proxies says otherwise. Alone it asks for
+	// signed-in too.
+	IP []netip.Prefix `yaml:"ip"`
+	// AnyOf is met when one of its items is met.
+	AnyOf []Condition `yaml:"any_of"`
+	// AllOf is met when all its items are met.
+	AllOf []Condition `yaml:"all_of"`
+	// Not is met when its map is false: the attributes it looks at must be
+	// present. Alone it asks for signed-in too.
+	Not *Condition `yaml:"not"`
+	// OPA asks a rule of a module of policy.custom.
+	OPA *OPA `yaml:"opa"`
+
+	at map[string]conf.Pos
+}
+
+// OPA names a rule written by the operator.
+type OPA struct {
+	// Rule is the rule's full path, such as data.orders.allow. True meets the
+	// condition, false does not; undefined or any other value is unknown. An
+	// error while evaluating refuses the request.
+	Rule string `yaml:"rule"`
+}
+
+// UnmarshalConf decodes either form of a condition and reports what makes no
+// sense in it.
+func (c *Condition) UnmarshalConf(n *conf.Node) {
+	c.Pos = n.Pos()
+	if n.Kind() == conf.Scalar && n.Scalar() == string(WordSignedIn) {
+		c.SignedIn = true
+		return
+	}
+	if n.Kind() != conf.Map {
+		n.Errorf("a condition is a map such as { groups: [admins] }, or the word signed-in")
+		return
+	}
+	c.at = map[string]conf.Pos{}
+	for _, key := range n.Keys() {
+		c.at[key] = n.Get(key).Pos()
+		if key == "claims" && n.Get(key).Kind() == conf.Map {
+			for _, name := range n.Get(key).Keys() {
+				c.at["claims."+name] = n.Get(key).Get(name).Pos()
+			}
+		}
+	}
+	n.Decode(c)
+	for _, p := range c.problems() {
+		at := n
+		if p.key != "" {
+			at = n.Get(p.key)
+		}
+		at.Errorf("%s", p.text)
+	}
+}
+
+// problem is what is wrong with one key of a condition, or, with key "", with
+// the condition itself.
+type problem struct {
+	key, text string
+}
+
+// problems looks at this condition alone, not at those below it.
+func (c *Condition) problems() []problem {
+	var found []problem
+	add := func(key, format string, a ...any) {
+		found = append(found, problem{key, fmt.Sprintf(format, a...)})
+	}
+	if len(c.keys()) == 0 && len(c.at) == 0 && !c.SignedIn {
+		add("", "the map of conditions is empty; write signed-in, anyone or nobody to mean that")
+	}
+	for _, key := range []string{"groups", "scopes", "users", "clients", "email_domains"} {
+		list := *c.list(key)
+		if _, given := c.at[key]; given && len(list) == 0 {
+			add(key, "%s is empty, so nobody could ever pass; name at least one", key)
+		}
+		for _, v := range list {
+			if v == "" || !utf8.ValidString(v) {
+				add(key, "%s names %q, which nothing can equal", key, v)
+			}
+			if key == "email_domains" && (strings.Contains(v, "@") || strings.Contains(v, "*")) {
+				add(key, "email_domains names %q, want a domain alone, such as example.com; each subdomain is named by itself", v)
+			}
+		}
+	}
+	for _, key := range []string{"any_of", "all_of", "ip", "claims"} {
+		if _, given := c.at[key]; given && !slices.Contains(c.keys(), key) {
+			add(key, "%s is empty; leave it out or name at least one", key)
+		}
+	}
+	c.claimProblems(add)
+	for _, p := range c.IP {
+		if p.Addr().Is4In6() {
+			add("ip", "ip names %s; write the IPv4 network itself", p)
+		} else if p != p.Masked() {
+			add("ip", "ip names %s, which is no network address; did you mean %s?", p, p.Masked())
+		}
+	}
+	if c.OPA != nil {
+		if _, err := parseRuleRef(c.OPA.Rule); err != nil {
+			add("opa", "%v", err)
+		}
+	}
+	if c.Not != nil && c.Not.asksSignedIn() {
+		add("not", "signed-in cannot stand under not: whoever left something out would meet it; name what shall be refused, such as clients")
+	}
+	return found
+}
+
+func (c *Condition) claimProblems(add func(key, format string, a ...any)) {
+	for name, values := range c.Claims {
+		if name == "" || !utf8.ValidString(name) {
+			add("claims", "claims names the claim %q, which no token can have", name)
+		}
+		if len(values) == 0 {
+			add("claims", "claim %q has no value to equal", name)
+		}
+		for _, v := range values {
+			if _, err := literal(v); err != nil {
+				add("claims", "claim %q: %v", name, err)
+			}
+		}
+	}
+}
+
+func (c *Condition) asksSignedIn() bool {
+	if c.SignedIn {
+		return true
+	}
+	below := func(x Condition) bool { return x.asksSignedIn() }
+	return slices.ContainsFunc(c.AnyOf, below) || slices.ContainsFunc(c.AllOf, below) ||
+		c.Not != nil && c.Not.asksSignedIn()
+}
+
+// list returns the list of strings under key.
+func (c *Condition) list(key string) *[]string {
+	switch key {
+	case "groups":
+		return &c.Groups
+	case "scopes":
+		return &c.Scopes
+	case "users":
+		return &c.Users
+	case "clients":
+		return &c.Clients
+	default:
+		return &c.EmailDomains
+	}
+}
+
+// keys returns the keys in use in the order of the file, and in the order of
+// the struct where positions are equal.
+func (c *Condition) keys() []string {
+	var keys []string
+	for _, k := range []string{"groups", "scopes", "users", "clients", "email_domains"} {
+		if len(*c.list(k)) > 0 {
+			keys = append(keys, k)
+		}
+	}
+	given := []struct {
+		key   string
+		there bool
+	}{
+		{"claims", len(c.Claims) > 0}, {"ip", len(c.IP) > 0}, {"any_of", len(c.AnyOf) > 0},
+		{"all_of", len(c.AllOf) > 0}, {"not", c.Not != nil}, {"opa", c.OPA != nil},
+	}
+	for _, g := range given {
+		if g.there {
+			keys = append(keys, g.key)
+		}
+	}
+	slices.SortStableFunc(keys, func(a, b string) int { return comparePos(c.at[a], c.at[b]) })
+	return keys
+}
+
+func comparePos(a, b conf.Pos) int {
+	if a.Line != b.Line {
+		return a.Line - b.Line
+	}
+	return a.Column - b.Column
+}
+
+// posOf returns where key stands, or the condition itself if that is unknown.
+func (c *Condition) posOf(key string) conf.Pos {
+	if p, ok := c.at[key]; ok && p.Line > 0 {
+		return p
+	}
+	return c.Pos
+}
+
+// literal returns v, a scalar of YAML or JSON, as JSON text, which is also how
+// Rego writes it.
+func literal(v any) (string, error) {
+	switch v := v.(type) {
+	case string:
+		if !utf8.ValidString(v) {
+			return "", fmt.Errorf("%q is not UTF-8", v)
+		}
+		return quote(v), nil
+	case bool:
+		return strconv.FormatBool(v), nil
+	case int:
+		return strconv.Itoa(v), nil
+	case int64:
+		return strconv.FormatInt(v, 10), nil
+	case uint64:
+		return strconv.FormatUint(v, 10), nil
+	case float64:
+		if math.IsInf(v, 0) || math.IsNaN(v) {
+			return "", fmt.Errorf("%v is no number that a claim can have", v)
+		}
+		text, err := json.Marshal(v)
+		return string(text), err
+	case json.Number:
+		if !json.Valid([]byte(v)) {
+			return "", fmt.Errorf("%q is no number", string(v))
+		}
+		return string(v), nil
+	default:
+		return "", fmt.Errorf("a value is a %T, want a string, a number or a boolean (put it in quotes)", v)
+	}
+}

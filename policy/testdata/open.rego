@@ -1,0 +1,3 @@
+package gatehouse.routes
+
+# route open  (testdata/shop.yaml:3): anyone, decided without asking OPA
