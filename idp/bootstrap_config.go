@@ -1,0 +1,254 @@
+package idp
+
+import (
+	"slices"
+	"time"
+	"unicode/utf8"
+
+	"gatehouse/idp/client"
+	"gatehouse/idp/pool"
+	"gatehouse/internal/conf"
+)
+
+// GatewayClient is the id of the gateway's own client, which wiring registers.
+const GatewayClient = "gatehouse"
+
+// minSecret is how long a client's secret must be, in characters (Cognito's
+// ClientSecretType).
+const minSecret = 24
+
+// Bootstrap is the section `idp.bootstrap`. Groups, resource servers, scopes
+// and clients are the file's: each start makes them as they stand here. Users
+// are made when absent and never overwritten; one that was deleted stays
+// deleted.
+type Bootstrap struct {
+	// Users are people to begin with.
+	Users []UserSeed `yaml:"users"`
+	// Groups are what rules and tokens call groups.
+	Groups []GroupSeed `yaml:"groups"`
+	// Clients are programs that send people here, or ask for tokens themselves.
+	Clients []ClientSeed `yaml:"clients"`
+	// ResourceServers are APIs, with the scopes that belong to them.
+	ResourceServers []ServerSeed `yaml:"resource_servers"`
+	// Prune removes groups, clients, resource servers and scopes that do not
+	// stand here, also those the command line has made. Users are never
+	// removed. Default false.
+	Prune bool `yaml:"prune"`
+}
+
+// UserSeed is a person to begin with.
+type UserSeed struct {
+	Pos conf.Pos `yaml:"-"`
+	// Username is what the person signs in with: 1 to 128 characters, no
+	// spaces. Mandatory.
+	Username string `yaml:"username"`
+	// Email is another name to sign in with. Default none.
+	Email string `yaml:"email"`
+	// EmailVerified says that the address is known to be the person's. Rules
+	// by e-mail domain need it. Default false.
+	EmailVerified bool `yaml:"email_verified"`
+	// Name is the display name. Default none.
+	Name string `yaml:"name"`
+	// Password is the first password; changing it here changes nothing later.
+	// Without one nobody can sign in as this person. Keep it in ${file:…}.
+	Password conf.Secret `yaml:"password"`
+	// Groups are groups of bootstrap.groups to begin with.
+	Groups []string `yaml:"groups"`
+}
+
+// GroupSeed is a group.
+type GroupSeed struct {
+	Pos conf.Pos `yaml:"-"`
+	// Name is what rules and tokens call it. Mandatory.
+	Name string `yaml:"name"`
+	// Description is for people to read.
+	Description string `yaml:"description"`
+	// Precedence orders the groups of a person: the lowest first. Default none,
+	// which is last.
+	Precedence *int `yaml:"precedence"`
+	// RoleARN is the role that identity pools give its members. Default none.
+	RoleARN string `yaml:"role_arn"`
+}
+
+// ClientSeed is an app client.
+type ClientSeed struct {
+	Pos conf.Pos `yaml:"-"`
+	// ID is the client_id: 1 to 128 letters, digits, - or _. Mandatory.
+	ID string `yaml:"id"`
+	// Name is what people see on the sign-in page. Default the id.
+	Name string `yaml:"name"`
+	// Public marks a client that cannot keep a secret, such as a program on a
+	// phone or in a browser. Default false.
+	Public bool `yaml:"public"`
+	// Secret is the client's secret, at least 24 characters; mandatory unless
+	// public. Keep it in ${file:…}.
+	Secret conf.Secret `yaml:"secret"`
+	// RedirectURIs are where codes may be sent, compared byte for byte: https,
+	// http on this machine, or a scheme of the program's own.
+	RedirectURIs []string `yaml:"redirect_uris"`
+	// SignOutURIs are where a browser may be sent after signing out.
+	SignOutURIs []string `yaml:"sign_out_uris"`
+	// Scopes are what it may ask for: openid, email, profile, and scopes of
+	// resource_servers by their full name.
+	Scopes []string `yaml:"scopes"`
+	// Grants are of authorization_code, refresh_token, client_credentials.
+	// Default: the first two where there are redirect_uris, else the last.
+	Grants []string `yaml:"grants"`
+	// AccessTTL and IDTTL are how long its tokens live: 5m to 24h. Default 1h.
+	AccessTTL time.Duration `yaml:"access_ttl"`
+	IDTTL     time.Duration `yaml:"id_ttl"`
+	// RefreshTTL is how long after the sign-in refresh tokens work: 1h to 3650
+	// days. Default 30 days.
+	RefreshTTL time.Duration `yaml:"refresh_ttl"`
+	// RefreshGrace is how long a refresh token that was used works once more,
+	// for an answer that got lost: 0 to 60s. Default 30s, 0 for a public client.
+	RefreshGrace *time.Duration `yaml:"refresh_grace"`
+}
+
+// ServerSeed is a resource server.
+type ServerSeed struct {
+	Pos conf.Pos `yaml:"-"`
+	// ID names the API. Mandatory.
+	ID string `yaml:"id"`
+	// Name is for people to read. Default the id.
+	Name string `yaml:"name"`
+	// Scopes are what clients may be allowed there.
+	Scopes []ScopeSeed `yaml:"scopes"`
+}
+
+// ScopeSeed is a scope of a resource server.
+type ScopeSeed struct {
+	Pos conf.Pos `yaml:"-"`
+	// Name is the full name, unique in the pool, such as orders.read. Mandatory.
+	Name string `yaml:"name"`
+	// Description is for people to read.
+	Description string `yaml:"description"`
+	// Groups ties the scope to people: only members of one of these groups are
+	// given it, and no program for itself. Default none: not tied.
+	Groups []string `yaml:"groups"`
+}
+
+// check reports what is wrong with the section.
+func (b *Bootstrap) check(r *conf.Report, minPassword int) {
+	groups := b.checkGroups(r)
+	scopes := b.checkServers(r, groups)
+	b.checkUsers(r, groups, minPassword)
+	b.checkClients(r, scopes)
+}
+
+func (b *Bootstrap) checkGroups(r *conf.Report) []string {
+	var names []string
+	for i := range b.Groups {
+		g := &b.Groups[i]
+		names = append(names, g.Name)
+		if g.Name == "" {
+			r.Errorf(&g.Name, "this group has no name")
+		}
+		if g.Precedence != nil && *g.Precedence < 0 {
+			r.Errorf(&g.Precedence, "precedence is 0 or more")
+		}
+	}
+	for _, i := range twice(names) {
+		r.Errorf(&b.Groups[i].Name, "group %q stands here twice", names[i])
+	}
+	return names
+}
+
+func (b *Bootstrap) checkServers(r *conf.Report, groups []string) []string {
+	var scopes, servers []string
+	for i := range b.ResourceServers {
+		s := &b.ResourceServers[i]
+		servers = append(servers, s.ID)
+		if s.ID == "" {
+			r.Errorf(&s.ID, "this resource server has no id")
+		}
+		for j := range s.Scopes {
+			scope := &s.Scopes[j]
+			switch {
+			case scope.Name == "":
+				r.Errorf(&scope.Name, "this scope has no name")
+			case client.CheckScope(scope.Name) != nil || client.Standard(scope.Name):
+				r.Errorf(&scope.Name, "%q cannot be the name of a scope: it takes 1 to 256 printable characters without space, quote and backslash, and none of OpenID Connect's own names", scope.Name)
+			case slices.Contains(scopes, scope.Name):
+				r.Errorf(&scope.Name, "scope %q stands here twice; names are unique in the pool", scope.Name)
+			}
+			scopes = append(scopes, scope.Name)
+			checkKnown(r, &scope.Groups, "group", scope.Groups, groups)
+		}
+	}
+	for _, i := range twice(servers) {
+		r.Errorf(&b.ResourceServers[i].ID, "resource server %q stands here twice", servers[i])
+	}
+	return scopes
+}
+
+func (b *Bootstrap) checkUsers(r *conf.Report, groups []string, minPassword int) {
+	var names []string
+	for i := range b.Users {
+		u := &b.Users[i]
+		names = append(names, pool.Canonical(u.Username))
+		if u.Username == "" {
+			r.Errorf(&u.Username, "this user has no username")
+		}
+		if u.Password != "" && utf8.RuneCountInString(u.Password.Reveal()) < minPassword {
+			r.Errorf(&u.Password, "the password has fewer than %d characters", minPassword)
+		}
+		checkKnown(r, &u.Groups, "group", u.Groups, groups)
+	}
+	for _, i := range twice(names) {
+		r.Errorf(&b.Users[i].Username, "user %q stands here twice", b.Users[i].Username)
+	}
+}
+
+func (b *Bootstrap) checkClients(r *conf.Report, scopes []string) {
+	known := append([]string{client.OpenID, client.Email, client.Profile, client.Phone, client.UserAdmin}, scopes...)
+	var ids []string
+	for i := range b.Clients {
+		c := &b.Clients[i]
+		ids = append(ids, c.ID)
+		switch {
+		case c.ID == "":
+			r.Errorf(&c.ID, "this client has no id")
+		case c.ID == GatewayClient:
+			r.Errorf(&c.ID, "client id %q is the gateway's own; choose another", c.ID)
+		}
+		switch secret := c.Secret.Reveal(); {
+		case c.Public && secret != "":
+			r.Errorf(&c.Secret, "a public client has no secret")
+		case !c.Public && len(secret) < minSecret:
+			r.Errorf(&c.Secret, "client %q needs a secret of at least %d characters, or public: true", c.ID, minSecret)
+		}
+		if slices.Contains(c.grants(), client.AuthorizationCode) && len(c.RedirectURIs) == 0 {
+			r.Errorf(&c.Grants, "authorization_code needs redirect_uris")
+		}
+		checkKnown(r, &c.Scopes, "scope", c.Scopes, known)
+	}
+	for _, i := range twice(ids) {
+		r.Errorf(&b.Clients[i].ID, "client %q stands here twice", ids[i])
+	}
+}
+
+// checkKnown reports each of names that is not known, with a suggestion.
+func checkKnown(r *conf.Report, field *[]string, what string, names, known []string) {
+	for i, name := range names {
+		if slices.Contains(known, name) {
+			continue
+		}
+		hint := ""
+		if near := conf.Suggest(name, known); near != "" {
+			hint = "; did you mean " + near + "?"
+		}
+		r.Errorf(&(*field)[i], "%s %q does not stand in idp.bootstrap%s", what, name, hint)
+	}
+}
+
+// grants returns the grants of c, or the ones that fit it.
+func (c *ClientSeed) grants() []string {
+	switch {
+	case len(c.Grants) > 0:
+		return c.Grants
+	case len(c.RedirectURIs) > 0:
+		return []string{client.AuthorizationCode, client.RefreshToken}
+	}
+	return []string{client.ClientCredentials}
+}

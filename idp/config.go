@@ -1,0 +1,137 @@
+package idp
+
+import (
+	"net/url"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"gatehouse/idp/password"
+	"gatehouse/idp/signin"
+	"gatehouse/idp/sso"
+	"gatehouse/internal/conf"
+)
+
+// Config is the `idp` section: the embedded provider.
+type Config struct {
+	Pos conf.Pos `yaml:"-"`
+	// Issuer is the URL that stands in every token as `iss` and decides where
+	// the provider is: https://login.example.com takes that host, and
+	// http://localhost:8080/_gatehouse/idp that path of that host. No slash at
+	// the end, no query, no default port. Mandatory. Changing it makes every
+	// token and session of before worthless.
+	Issuer *url.URL `yaml:"issuer"`
+	// InsecureSharedOrigin accepts an issuer whose host also serves
+	// applications. What an application's scripts can do on that origin
+	// includes reading what people type into the sign-in page: for
+	// demonstrations. Default false.
+	InsecureSharedOrigin bool `yaml:"insecure_shared_origin"`
+	// SSO is how long a sign-in at the provider lasts, and with it the silent
+	// sign-in to further applications.
+	SSO sso.Config `yaml:"sso"`
+	// SignIn bounds the sign-in page and the tries it takes.
+	SignIn signin.Config `yaml:"signin"`
+	// Password says what a password must be and what checking one may cost.
+	Password Password `yaml:"password"`
+	// GatewayTokenTTL is how long the tokens of the gateway's own client live,
+	// and so how old the groups of a signed-in person may be: 1s to 1h.
+	// Default 10m.
+	GatewayTokenTTL time.Duration `yaml:"gateway_token_ttl"`
+	// Bootstrap is what the store holds after a start, at least.
+	Bootstrap Bootstrap `yaml:"bootstrap"`
+}
+
+// Defaults sets what absent keys mean.
+func (c *Config) Defaults() { c.GatewayTokenTTL = 10 * time.Minute }
+
+// Password is the section `idp.password`.
+type Password struct {
+	// MinLength is the least number of characters of a new password. Default 8.
+	MinLength int `yaml:"min_length"`
+	// Parallel is how many passwords are checked at once. Default: one for
+	// each CPU that the process may use.
+	Parallel int `yaml:"parallel"`
+	// Memory is what all checks together may use; one takes 19 MiB. Default
+	// 256MiB.
+	Memory conf.Size `yaml:"memory"`
+	// Queue is how many sign-ins may wait for a check; the next one is answered
+	// 503. Default 64.
+	Queue int `yaml:"queue"`
+}
+
+// Defaults fills in the values of SECURITY-MODEL §3.
+func (p *Password) Defaults() { *p = Password{MinLength: 8, Memory: 256 << 20, Queue: 64} }
+
+func (p *Password) options() password.Options {
+	return password.Options{Parallel: p.Parallel, MemoryKiB: int64(p.Memory >> 10), Queue: int64(p.Queue)}
+}
+
+// Shared tells whether applications may live on the issuer's origin.
+func (c *Config) Shared() bool { return c.InsecureSharedOrigin || c.Issuer.Path != "" }
+
+// Check reports what is wrong with the section.
+func (c *Config) Check(r *conf.Report) {
+	c.checkIssuer(r)
+	switch {
+	case c.SSO.Idle <= 0:
+		r.Errorf(&c.SSO.Idle, "idp.sso.idle must be more than 0")
+	case c.SSO.Lifetime < c.SSO.Idle:
+		r.Errorf(&c.SSO.Lifetime, "idp.sso.lifetime is shorter than idp.sso.idle")
+	}
+	if c.SignIn.Lifetime <= 0 || c.SignIn.MaxWait <= 0 || c.SignIn.AddressWindow <= 0 {
+		r.Errorf(&c.SignIn.Lifetime, "idp.signin: lifetime, max_wait and address_window must be more than 0")
+	}
+	if c.SignIn.FlowTries < 1 || c.SignIn.AccountTries < 1 || c.SignIn.AddressTries < 1 || c.SignIn.AddressStarts < 1 {
+		r.Errorf(&c.SignIn.FlowTries, "idp.signin: flow_tries, account_tries, address_tries and address_starts must be at least 1")
+	}
+	if c.Password.MinLength < 1 || c.Password.MinLength > password.MaxRunes {
+		r.Errorf(&c.Password.MinLength, "idp.password.min_length must be 1 to %d", password.MaxRunes)
+	}
+	if c.Password.Parallel < 0 || c.Password.Queue < 0 || c.Password.Memory < 0 {
+		r.Errorf(&c.Password.Parallel, "idp.password: parallel, queue and memory must not be negative")
+	}
+	if c.GatewayTokenTTL < time.Second || c.GatewayTokenTTL > time.Hour {
+		r.Errorf(&c.GatewayTokenTTL, "idp.gateway_token_ttl is %s, want 1s to 1h", c.GatewayTokenTTL)
+	}
+	c.Bootstrap.check(r, c.Password.MinLength)
+}
+
+// checkIssuer demands the one spelling of an issuer: clients compare it byte by
+// byte (OpenID Connect Discovery §4.3), and we mount by it.
+func (c *Config) checkIssuer(r *conf.Report) {
+	if c.Issuer == nil {
+		r.Errorf(&c.Issuer, "idp has no issuer: the URL people sign in at, such as https://login.example.com")
+		return
+	}
+	u := c.Issuer
+	var why string
+	switch {
+	case u.Scheme != "https" && u.Scheme != "http":
+		why = "must begin with https:// (or http:// on this machine)"
+	case u.Hostname() == "" || u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "" || u.Opaque != "":
+		why = "must be a scheme, a host and perhaps a path, nothing else"
+	case u.Host != strings.ToLower(u.Host) || strings.HasSuffix(u.Hostname(), "."):
+		why = "must have its host in lower case, without a dot at the end"
+	case u.Scheme == "https" && u.Port() == "443" || u.Scheme == "http" && u.Port() == "80":
+		why = "must not name the default port"
+	case strings.HasSuffix(u.Path, "/"):
+		why = "must not end with a slash"
+	case u.Path != "" && (path.Clean(u.Path) != u.Path || u.EscapedPath() != u.Path):
+		why = "must have a plain path"
+	}
+	if why != "" {
+		r.Errorf(&c.Issuer, "idp.issuer %s", why)
+	}
+}
+
+// twice returns the indexes of names that stood there before.
+func twice(names []string) []int {
+	var again []int
+	for i, name := range names {
+		if slices.Contains(names[:i], name) {
+			again = append(again, i)
+		}
+	}
+	return again
+}

@@ -1,0 +1,160 @@
+package idp
+
+import (
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"gatehouse/idp/oidc"
+	"gatehouse/idp/signin"
+	"gatehouse/idp/sso"
+	"gatehouse/idp/store"
+	"gatehouse/idp/ui"
+	"gatehouse/internal/httpx"
+	"gatehouse/internal/keyring"
+)
+
+// formKeyPurpose derives the key of form tokens; no other key comes from it.
+const formKeyPurpose = "form token"
+
+// Deps are what a provider is made of besides its configuration.
+type Deps struct {
+	// DB is the open store; the provider does not close it. Mandatory.
+	DB *store.DB
+	// Sealer seals what stands in the store. Mandatory.
+	Sealer *keyring.Sealer
+	// ClientIP returns the address of the browser, as far as it is known; the
+	// zero Addr for a request that does not come from one. Nil reads
+	// RemoteAddr, which is right only without a proxy in front.
+	ClientIP func(*http.Request) netip.Addr
+	// Demo shows on every page that it is a demo.
+	Demo bool
+	// Now is the clock; nil is time.Now.
+	Now func() time.Time
+	// Log gets what the operator must know; nil discards it.
+	Log *slog.Logger
+}
+
+// Provider is the embedded OpenID Connect provider. It is safe for concurrent
+// use.
+type Provider struct {
+	Domain
+	cfg    Config
+	deps   Deps
+	base   string
+	pages  *ui.Pages
+	routes map[string]route
+}
+
+// route is what one path answers, by method.
+type route map[string]http.Handler
+
+// New puts a provider together; it starts nothing and writes nothing. cfg has
+// passed its Check.
+func New(cfg Config, d Deps) (*Provider, error) {
+	if cfg.Issuer == nil || d.DB == nil || d.Sealer == nil {
+		return nil, errors.New("new provider: issuer, store and sealer are mandatory")
+	}
+	if d.Log == nil {
+		d.Log = slog.New(slog.DiscardHandler)
+	}
+	if d.ClientIP == nil {
+		d.ClientIP = remoteAddr
+	}
+	p := &Provider{Domain: NewDomain(&cfg, d.DB, d.Sealer, d.Now), cfg: cfg, deps: d, base: cfg.Issuer.Path}
+	machine := signin.New(cfg.SignIn, signin.Parts{Flows: d.DB.Flows(), Tries: d.DB.Tries(), Pool: p.Pool,
+		Sealer: d.Sealer, Now: d.Now, Log: d.Log})
+	p.pages = ui.New(ui.Deps{Issuer: cfg.Issuer, Machine: machine, FormKey: d.Sealer.Derive(formKeyPurpose, 32),
+		FlowLifetime: cfg.SignIn.Lifetime, ClientIP: d.ClientIP, Demo: d.Demo, Shared: cfg.Shared(), Now: d.Now})
+	endpoints := oidc.New(oidc.Deps{Issuer: cfg.Issuer, Clients: p.Clients, Pool: p.Pool, Mint: p.Mint, Keys: p.Keys,
+		Machine: machine, SSO: sso.New(cfg.SSO, cfg.Issuer, d.DB.Sessions(), d.Now), Journal: d.DB, Pages: p.pages,
+		NewSecret: ui.NewBrowserSecret, ClientIP: d.ClientIP, Shared: cfg.Shared(), Now: d.Now, Log: d.Log})
+	p.routes = p.table(endpoints)
+	return p, nil
+}
+
+// Issuer returns the issuer URL; the caller must not change it.
+func (p *Provider) Issuer() *url.URL { return p.cfg.Issuer }
+
+// table is the map of the provider's paths, below the issuer's.
+func (p *Provider) table(e *oidc.Handler) map[string]route {
+	page := func(h func(http.ResponseWriter, *http.Request) error) http.Handler {
+		return httpx.HandleWith(p.deps.Log, p.pages.Error, h)
+	}
+	api := func(h func(http.ResponseWriter, *http.Request) error) http.Handler {
+		return e.CORS(httpx.Handle(p.deps.Log, h))
+	}
+	open := func(h func(http.ResponseWriter, *http.Request) error) route {
+		handler := e.OpenCORS(httpx.Handle(p.deps.Log, h))
+		return route{"GET": handler, "HEAD": handler, "OPTIONS": handler}
+	}
+	posted := func(h func(http.ResponseWriter, *http.Request) error) route {
+		return route{"POST": api(h), "OPTIONS": api(h)}
+	}
+	return map[string]route{
+		oidc.PathDiscovery:  open(e.Discovery),
+		oidc.PathJWKS:       open(e.JWKS),
+		oidc.PathAuthorize:  {"GET": page(e.Authorize), "POST": page(e.Authorize)},
+		oidc.PathToken:      posted(e.Token),
+		oidc.PathUserInfo:   {"GET": api(e.UserInfo), "POST": api(e.UserInfo), "OPTIONS": api(e.UserInfo)},
+		oidc.PathRevoke:     posted(e.Revoke),
+		oidc.PathIntrospect: {"POST": httpx.Handle(p.deps.Log, e.Introspect)},
+		oidc.PathLogout:     {"GET": page(e.Logout), "POST": page(e.Logout)},
+		"/logout/confirm":   {"POST": page(e.LogoutConfirmed)},
+		"/login":            {"GET": page(p.pages.SignIn), "HEAD": page(p.pages.SignIn), "POST": page(p.pages.Answer(e.Finish))},
+	}
+}
+
+// ServeHTTP answers a request whose scheme and host are the issuer's, which the
+// caller has checked, with its path as the client sent it. Paths are compared
+// as bytes: there is one spelling of each, no redirect leads to it, and all
+// else is 404.
+func (p *Provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if httpx.RequestID(r.Context()) == "" {
+		r = r.WithContext(httpx.WithRequestID(r.Context(), httpx.NewRequestID()))
+	}
+	p.find(r).ServeHTTP(w, r)
+}
+
+func (p *Provider) find(r *http.Request) http.Handler {
+	refuse := func(e *httpx.Error) http.Handler {
+		return httpx.HandleWith(p.deps.Log, p.pages.Error, func(http.ResponseWriter, *http.Request) error { return e })
+	}
+	// No page of ours registers a worker, so whoever asks for its script is an
+	// application on our origin that wants to sit between us and the browser.
+	if r.Header.Get("Service-Worker") != "" || r.Header.Get("Sec-Fetch-Dest") == "serviceworker" {
+		return refuse(&httpx.Error{Status: http.StatusForbidden, Public: "there is no service worker here"})
+	}
+	rest, ok := strings.CutPrefix(r.URL.EscapedPath(), p.base)
+	found, known := p.routes[rest]
+	if !ok || !known {
+		return refuse(&httpx.Error{Status: http.StatusNotFound, Public: "the provider has no such page"})
+	}
+	if h := found[r.Method]; h != nil {
+		return h
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var allow []string
+		for method := range found {
+			allow = append(allow, method)
+		}
+		slices.Sort(allow)
+		w.Header().Set("Allow", strings.Join(allow, ", "))
+		w.Header().Set("Cache-Control", "no-store")
+		w.WriteHeader(http.StatusMethodNotAllowed)
+	})
+}
+
+// remoteAddr is the address of the other end of the connection.
+func remoteAddr(r *http.Request) netip.Addr {
+	ap, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return netip.Addr{}
+	}
+	return ap.Addr().Unmap()
+}

@@ -1,0 +1,60 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"gatehouse/idp/client"
+)
+
+const (
+	qSweepCodes     = `DELETE FROM grant_code WHERE expires <= $1`
+	qSweepUsed      = `DELETE FROM grant_code_used WHERE expires <= $1`
+	qSweepFlows     = `DELETE FROM signin_flow WHERE expires <= $1`
+	qSweepSessions  = `DELETE FROM sso_session WHERE expires <= $1`
+	qSweepRevokes   = `DELETE FROM revocation WHERE expires <= $1`
+	qSweepFamilies  = `DELETE FROM grant_family WHERE expires <= $1`
+	qSweepTries     = `DELETE FROM signin_try WHERE latest <= $1 AND until <= $2`
+	sweepEvery      = 10 * time.Minute
+	sweepAfterStart = time.Minute
+)
+
+// Sweep removes what has expired. Events stay. A family stays for as long as a
+// token issued at its very end may live, so that signing out still finds it.
+func (db *DB) Sweep(ctx context.Context) error {
+	now := db.now()
+	for _, s := range []struct {
+		query string
+		until time.Time
+	}{
+		{qSweepCodes, now}, {qSweepUsed, now}, {qSweepFlows, now}, {qSweepSessions, now}, {qSweepRevokes, now},
+		{qSweepFamilies, now.Add(-client.MaxTTL)},
+	} {
+		// One transaction each: none of them holds the writer for long.
+		if _, err := db.exec(ctx, s.query, millis(s.until)); err != nil {
+			return fmt.Errorf("sweep database: %w", err)
+		}
+	}
+	if _, err := db.exec(ctx, qSweepTries, millis(now.Add(-keepTries)), millis(now)); err != nil {
+		return fmt.Errorf("sweep database: %w", err)
+	}
+	return nil
+}
+
+// Run sweeps every ten minutes until ctx ends.
+func (db *DB) Run(ctx context.Context) {
+	wait := time.NewTimer(sweepAfterStart)
+	defer wait.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-wait.C:
+		}
+		if err := db.Sweep(ctx); err != nil && ctx.Err() == nil {
+			db.log.Warn("database was not swept", "error", err)
+		}
+		wait.Reset(sweepEvery)
+	}
+}

@@ -1,0 +1,54 @@
+package ui
+
+import (
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+	"time"
+
+	"gatehouse/idp/signin"
+	"gatehouse/idp/sso"
+)
+
+// Deps are what the pages are made of. Now may be nil.
+type Deps struct {
+	// Issuer decides where the pages are, and from which origin their forms
+	// may come.
+	Issuer  *url.URL
+	Machine *signin.Machine
+	// FormKey is the key of form tokens: 32 bytes, used for nothing else.
+	FormKey []byte
+	// FlowLifetime is how long a sign-in page may be answered.
+	FlowLifetime time.Duration
+	// ClientIP returns the address of the browser, as far as it is known; the
+	// zero Addr if it is not.
+	ClientIP func(*http.Request) netip.Addr
+	// Demo shows a line on every page that says so.
+	Demo bool
+	// Shared tells that applications live on the issuer's origin.
+	Shared bool
+	Now    func() time.Time
+}
+
+// Pages shows the hosted pages. It is safe for concurrent use.
+type Pages struct {
+	deps   Deps
+	cookie sso.Cookie
+	origin string
+	base   string
+}
+
+// New returns the pages of an issuer.
+func New(d Deps) *Pages {
+	if d.Now == nil {
+		d.Now = time.Now
+	}
+	return &Pages{deps: d, cookie: sso.NewCookie(d.Issuer), origin: d.Issuer.Scheme + "://" + d.Issuer.Host,
+		base: strings.TrimSuffix(d.Issuer.Path, "/")}
+}
+
+// SignInPath returns where the sign-in page of a flow is: a path with query.
+func (p *Pages) SignInPath(flow string) string {
+	return p.base + "/login?flow=" + url.QueryEscape(flow)
+}
