@@ -1,0 +1,331 @@
+package session
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"slices"
+	"time"
+)
+
+// errCodec means that opened bytes are not a session of this version.
+var errCodec = errors.New("not a session of this version")
+
+const (
+	codecVersion = 1
+	codecPurpose = 'S'
+)
+
+// Tags of claim values.
+const (
+	tagNull byte = iota
+	tagFalse
+	tagTrue
+	tagNumber
+	tagString
+	tagList
+	tagMap
+	tagUsername // the same string as Session.Username
+	tagGroups   // the same list as Session.Groups
+)
+
+// derived are claims that are written as fields and so not twice.
+var derived = []string{"iss", "sub", "email", "email_verified", "name"}
+
+// encode writes the session: version, purpose, number of cookies, run of the
+// process, then the fields in a fixed order. Lengths are uvarints, times
+// varints of Unix milliseconds (0 for none). No JSON: opening a cookie is on
+// the way of every request.
+func (s *Session) encode(parts int, boot string, seen time.Time) []byte {
+	w := writer(make([]byte, 0, 512+len(s.AccessToken)+len(s.IDToken)+len(s.RefreshToken)))
+	w = append(w, codecVersion, codecPurpose, byte(parts))
+	for _, v := range []string{boot, s.ID, s.Host, s.Provider, s.Issuer, s.ClientID, s.Subject, s.Username, s.Email, s.Name} {
+		w.string(v)
+	}
+	w.bool(s.EmailVerified)
+	for _, t := range []time.Time{s.Created, seen, s.Expires, s.AuthTime, s.AccessExpires} {
+		w.time(t)
+	}
+	w.list(s.Groups)
+	w.list(s.Scopes)
+	w.list(s.AMR)
+	for _, v := range []string{s.ACR, s.IssuerSID, s.OriginJTI, s.RefreshToken, s.AccessToken, s.IDToken} {
+		w.string(v)
+	}
+	w.claims(s)
+	return w
+}
+
+// decode reads what encode wrote, to the last byte.
+func decode(text []byte) (s *Session, parts int, boot string, err error) {
+	r := reader{rest: text}
+	if r.byte() != codecVersion || r.byte() != codecPurpose {
+		return nil, 0, "", errCodec
+	}
+	parts = int(r.byte())
+	s = &Session{parts: parts}
+	for _, v := range []*string{&boot, &s.ID, &s.Host, &s.Provider, &s.Issuer, &s.ClientID, &s.Subject, &s.Username, &s.Email, &s.Name} {
+		*v = r.string()
+	}
+	s.EmailVerified = r.byte() == 1
+	for _, t := range []*time.Time{&s.Created, &s.Seen, &s.Expires, &s.AuthTime, &s.AccessExpires} {
+		*t = r.time()
+	}
+	s.Groups, s.Scopes, s.AMR = r.list(), r.list(), r.list()
+	for _, v := range []*string{&s.ACR, &s.IssuerSID, &s.OriginJTI, &s.RefreshToken, &s.AccessToken, &s.IDToken} {
+		*v = r.string()
+	}
+	r.claims(s)
+	if r.bad || len(r.rest) != 0 || s.ID == "" || s.Subject == "" {
+		return nil, 0, "", errCodec
+	}
+	return s, parts, boot, nil
+}
+
+type writer []byte
+
+func (w *writer) uvarint(n int) { *w = binary.AppendUvarint(*w, uint64(n)) }
+
+func (w *writer) string(s string) {
+	w.uvarint(len(s))
+	*w = append(*w, s...)
+}
+
+func (w *writer) bool(b bool) {
+	if b {
+		*w = append(*w, 1)
+	} else {
+		*w = append(*w, 0)
+	}
+}
+
+func (w *writer) time(t time.Time) {
+	var ms int64
+	if !t.IsZero() {
+		ms = t.UnixMilli()
+	}
+	*w = binary.AppendVarint(*w, ms)
+}
+
+func (w *writer) list(l []string) {
+	w.uvarint(len(l))
+	for _, s := range l {
+		w.string(s)
+	}
+}
+
+func (w *writer) claims(s *Session) {
+	names := make([]string, 0, len(s.Claims))
+	for name := range s.Claims {
+		if !slices.Contains(derived, name) {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	w.uvarint(len(names))
+	for _, name := range names {
+		w.string(name)
+		switch v := s.Claims[name]; {
+		case v == any(s.Username) && s.Username != "":
+			*w = append(*w, tagUsername)
+		case sameList(v, s.Groups):
+			*w = append(*w, tagGroups)
+		default:
+			w.value(v, 0)
+		}
+	}
+}
+
+// sameList tells whether v is the list as encoding/json decodes it.
+func sameList(v any, list []string) bool {
+	items, ok := v.([]any)
+	if !ok || len(items) == 0 || len(items) != len(list) {
+		return false
+	}
+	for i, item := range items {
+		if item != any(list[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+// maxDepth bounds claims inside claims; deeper ones become null, which no rule
+// matches.
+const maxDepth = 16
+
+func (w *writer) value(v any, depth int) {
+	switch v := v.(type) {
+	case bool:
+		if v {
+			*w = append(*w, tagTrue)
+		} else {
+			*w = append(*w, tagFalse)
+		}
+		return
+	case json.Number:
+		*w = append(*w, tagNumber)
+		w.string(v.String())
+		return
+	case string:
+		*w = append(*w, tagString)
+		w.string(v)
+		return
+	case []any:
+		if depth < maxDepth {
+			*w = append(*w, tagList)
+			w.uvarint(len(v))
+			for _, item := range v {
+				w.value(item, depth+1)
+			}
+			return
+		}
+	case map[string]any:
+		if depth < maxDepth {
+			w.mapValue(v, depth)
+			return
+		}
+	}
+	*w = append(*w, tagNull)
+}
+
+func (w *writer) mapValue(m map[string]any, depth int) {
+	names := make([]string, 0, len(m))
+	for name := range m {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	*w = append(*w, tagMap)
+	w.uvarint(len(names))
+	for _, name := range names {
+		w.string(name)
+		w.value(m[name], depth+1)
+	}
+}
+
+// reader reads what writer wrote. After the first mistake everything is zero
+// and bad is set.
+type reader struct {
+	rest []byte
+	bad  bool
+}
+
+func (r *reader) byte() byte {
+	if len(r.rest) == 0 {
+		r.bad = true
+		return 0
+	}
+	b := r.rest[0]
+	r.rest = r.rest[1:]
+	return b
+}
+
+// count reads a length. Every counted thing takes a byte at least, so a count
+// above what is left is a mistake, and no allocation is larger than its input.
+func (r *reader) count() int {
+	n, size := binary.Uvarint(r.rest)
+	if size <= 0 || n > uint64(len(r.rest)-size) {
+		r.bad, r.rest = true, nil
+		return 0
+	}
+	r.rest = r.rest[size:]
+	return int(n)
+}
+
+func (r *reader) string() string {
+	n := r.count()
+	s := string(r.rest[:n])
+	r.rest = r.rest[n:]
+	return s
+}
+
+func (r *reader) time() time.Time {
+	ms, size := binary.Varint(r.rest)
+	if size <= 0 {
+		r.bad, r.rest = true, nil
+		return time.Time{}
+	}
+	r.rest = r.rest[size:]
+	if ms == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(ms)
+}
+
+func (r *reader) list() []string {
+	n := r.count()
+	if n == 0 {
+		return nil
+	}
+	l := make([]string, n)
+	for i := range l {
+		l[i] = r.string()
+	}
+	return l
+}
+
+// claims reads the claims and adds those that were written as fields.
+func (r *reader) claims(s *Session) {
+	n := r.count()
+	s.Claims = make(map[string]any, n+len(derived))
+	s.Claims["iss"], s.Claims["sub"] = s.Issuer, s.Subject
+	if s.Email != "" {
+		s.Claims["email"], s.Claims["email_verified"] = s.Email, s.EmailVerified
+	}
+	if s.Name != "" {
+		s.Claims["name"] = s.Name
+	}
+	for range n {
+		name := r.string()
+		s.Claims[name] = r.value(s, 0)
+	}
+}
+
+func (r *reader) value(s *Session, depth int) any {
+	switch tag := r.byte(); tag {
+	case tagNull:
+		return nil
+	case tagFalse, tagTrue:
+		return tag == tagTrue
+	case tagNumber:
+		return json.Number(r.string())
+	case tagString:
+		return r.string()
+	case tagUsername:
+		return s.Username
+	case tagGroups:
+		items := make([]any, len(s.Groups))
+		for i, g := range s.Groups {
+			items[i] = g
+		}
+		return items
+	case tagList:
+		items := make([]any, r.count())
+		for i := range items {
+			if items[i] = r.nested(s, depth); r.bad {
+				return nil
+			}
+		}
+		return items
+	case tagMap:
+		n := r.count()
+		m := make(map[string]any, n)
+		for range n {
+			name := r.string()
+			if m[name] = r.nested(s, depth); r.bad {
+				return nil
+			}
+		}
+		return m
+	}
+	r.bad = true
+	return nil
+}
+
+func (r *reader) nested(s *Session, depth int) any {
+	if depth >= maxDepth {
+		r.bad = true
+		return nil
+	}
+	return r.value(s, depth+1)
+}
