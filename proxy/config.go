@@ -1,0 +1,254 @@
+package proxy
+
+import (
+	"net"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"gatehouse/internal/conf"
+	"gatehouse/policy"
+	"gatehouse/proxy/canon"
+	"gatehouse/proxy/identity"
+	"gatehouse/proxy/route"
+	"gatehouse/proxy/upstream"
+)
+
+// Config holds the keys of the configuration's top level that describe the
+// gate: where it listens, under which names, and what it does with a request.
+type Config struct {
+	// PublicURL is what people type: one URL or a list, each scheme, host and
+	// optional port, without a path. It is the one source of truth for
+	// redirects and cookies. Mandatory. Plain http is refused beyond loopback
+	// unless allow_plain_http is set.
+	PublicURL []*url.URL `yaml:"public_url"`
+	// Listen is the address to listen on: a port, host:port, a list of them,
+	// or {addr, h2c}. Default 8080, on all addresses.
+	Listen Listen `yaml:"listen"`
+	// TLS makes the listener speak TLS (at least 1.2) and HTTP/2.
+	TLS *TLS `yaml:"tls"`
+	// AllowPlainHTTP accepts an http:// public_url that is not loopback.
+	// It costs: everyone on the way can read cookies and take sessions over.
+	AllowPlainHTTP bool `yaml:"allow_plain_http"`
+	// TrustedProxies are the addresses whose X-Forwarded-For, X-Forwarded-Proto
+	// and X-Request-Id are believed. Empty, the default, trusts nobody.
+	TrustedProxies []netip.Prefix `yaml:"trusted_proxies"`
+	// Upstreams are the applications behind the gate, by name.
+	Upstreams map[string]*upstream.Config `yaml:"upstreams"`
+	// Routes are tried in order; the first that matches wins. A request that
+	// none matches gets 404.
+	Routes []*Route `yaml:"routes"`
+	// IdentityHeaders is what upstreams are told about the person, unless a
+	// route says otherwise: default, alb, none, or a map. Default: default.
+	IdentityHeaders identity.Headers `yaml:"identity_headers"`
+	// ALB adds to the preset alb.
+	ALB identity.ALB `yaml:"alb"`
+}
+
+// TLS names the certificate of the listener.
+type TLS struct {
+	// Cert and Key are paths of PEM files: the chain, leaf first, and its key.
+	Cert string `yaml:"cert"`
+	Key  string `yaml:"key"`
+}
+
+// Listen is where the gate accepts connections.
+type Listen struct {
+	// Addrs are host:port pairs; an empty host means every address.
+	Addrs []string
+	// H2C accepts HTTP/2 without TLS by prior knowledge (RFC 9113 §3.3).
+	// Default false.
+	H2C bool
+}
+
+// Defaults is port 8080 on every address.
+func (l *Listen) Defaults() { l.Addrs = []string{":8080"} }
+
+// UnmarshalConf accepts 8080, ":8080", "127.0.0.1:8080", a list of those, and
+// {addr: …, h2c: true}.
+func (l *Listen) UnmarshalConf(n *conf.Node) {
+	var addrs []string
+	if n.Kind() == conf.Map {
+		var long struct {
+			Addr []string `yaml:"addr"`
+			H2C  bool     `yaml:"h2c"`
+		}
+		n.Decode(&long)
+		addrs, l.H2C = long.Addr, long.H2C
+	} else {
+		n.Decode(&addrs)
+	}
+	l.Addrs = l.Addrs[:0:0]
+	for _, a := range addrs {
+		if _, err := strconv.Atoi(a); err == nil {
+			a = ":" + a
+		}
+		_, port, err := net.SplitHostPort(a)
+		if p, perr := strconv.Atoi(port); err != nil || perr != nil || p < 0 || p > 65535 {
+			n.Errorf("%q is not a listen address: write a port (8080) or host:port (127.0.0.1:8080)", a)
+			continue
+		}
+		l.Addrs = append(l.Addrs, a)
+	}
+	if len(l.Addrs) == 0 {
+		n.Errorf("listen needs at least one address")
+	}
+}
+
+// OnUnauthenticated chooses the form in which a route refuses somebody who is
+// not signed in. It never changes whether it refuses.
+type OnUnauthenticated string
+
+// The forms of refusal, in the words of AWS's application load balancer.
+const (
+	// Auto sends navigations to sign in and answers everything else 401.
+	Auto OnUnauthenticated = "auto"
+	// Authenticate sends every GET and HEAD that is no upgrade to sign in.
+	Authenticate OnUnauthenticated = "authenticate"
+	// Deny answers 401.
+	Deny OnUnauthenticated = "deny"
+	// Allow passes strangers on without identity; legal only beside
+	// `allow: anyone`, where it makes the gate look for an identity at all.
+	Allow OnUnauthenticated = "allow"
+)
+
+// Route is one entry of `routes`.
+type Route struct {
+	Pos conf.Pos `yaml:"-"`
+	// Name identifies the route in logs, metrics and explanations. Mandatory
+	// and unique.
+	Name string `yaml:"name"`
+	// Match says which requests the route takes.
+	Match route.Match `yaml:"match"`
+	// Allow says who may: anyone, signed-in, nobody, or conditions. Mandatory.
+	Allow policy.Allow `yaml:"allow"`
+	// OnUnauthenticated is auto, authenticate, deny or allow. Default auto.
+	OnUnauthenticated OnUnauthenticated `yaml:"on_unauthenticated"`
+	// Credentials are the kinds of credential the route takes: session,
+	// bearer. Default both.
+	Credentials []string `yaml:"credentials"`
+	// Upstream is the name of the upstream. Default: the only one there is.
+	Upstream string `yaml:"upstream"`
+	// IdentityHeaders overrides the top level's.
+	IdentityHeaders *identity.Headers `yaml:"identity_headers"`
+	// Odd lists the path oddities the route takes although they are refused by
+	// default: encoded_slash, encoded_backslash, encoded_percent, semicolon, ….
+	// It costs: what the upstream makes of them is its own affair.
+	Odd []string `yaml:"odd"`
+	// PassAuthorization forwards the Authorization header even when it carried
+	// the bearer token that this gate used. It costs: the application, if
+	// taken over, can replay the token. Default false.
+	PassAuthorization bool `yaml:"pass_authorization"`
+}
+
+// Defaults sets what an absent key means.
+func (rt *Route) Defaults() {
+	rt.OnUnauthenticated = Auto
+	rt.Credentials = []string{"session", "bearer"}
+}
+
+// Check reports what is wrong with one route by itself.
+func (rt *Route) Check(r *conf.Report) {
+	if rt.Name == "" {
+		r.Errorf(rt.Pos, "a route needs a name")
+	}
+	if !rt.Allow.Given() {
+		r.Errorf(rt.Pos, "route %q has no \"allow\"; a route without it protects nothing: write anyone, signed-in, nobody, or conditions", rt.Name)
+	}
+	switch rt.OnUnauthenticated {
+	case Auto, Authenticate, Deny:
+	case Allow:
+		if !rt.Allow.Anyone() {
+			r.Errorf(&rt.OnUnauthenticated, "on_unauthenticated: allow is legal only beside allow: anyone; here it would let everybody past the rule by dropping their cookie")
+		}
+	default:
+		r.Errorf(&rt.OnUnauthenticated, "on_unauthenticated is %q, want auto, authenticate, deny or allow", string(rt.OnUnauthenticated))
+	}
+	for _, c := range rt.Credentials {
+		if c != "session" && c != "bearer" {
+			r.Errorf(&rt.Credentials, "credentials names %q, want session or bearer", c)
+		}
+	}
+	if len(rt.Credentials) == 0 {
+		r.Errorf(&rt.Credentials, "credentials is empty, so nobody could ever be known; leave the key out for both")
+	}
+	if _, err := canon.ParseOddities(rt.Odd); err != nil {
+		r.Errorf(&rt.Odd, "odd: %v", err)
+	}
+}
+
+func (rt *Route) takes(credential string) bool { return slices.Contains(rt.Credentials, credential) }
+
+// Check reports what is wrong with the gate's configuration as a whole.
+func (c *Config) Check(r *conf.Report) {
+	if len(c.PublicURL) == 0 {
+		r.Errorf(&c.PublicURL, "public_url is missing: write the URL people will type, such as https://app.example.com")
+	}
+	hosts := map[string]bool{}
+	for i, u := range c.PublicURL {
+		c.checkPublicURL(r, i, u, hosts)
+	}
+	if len(c.Upstreams) == 0 {
+		r.Errorf(&c.Upstreams, "upstreams is missing: name the application, such as app: http://127.0.0.1:3000")
+	}
+	if len(c.Routes) == 0 {
+		r.Errorf(&c.Routes, "routes is missing: without a route every request is answered 404")
+	}
+	seen := map[string]conf.Pos{}
+	for _, rt := range c.Routes {
+		if first, dup := seen[rt.Name]; dup && rt.Name != "" {
+			r.Errorf(rt.Pos, "route %q is already defined in line %d", rt.Name, first.Line)
+		}
+		seen[rt.Name] = rt.Pos
+		c.checkUpstreamOf(r, rt)
+	}
+	if c.TLS != nil && (c.TLS.Cert == "" || c.TLS.Key == "") {
+		r.Errorf(c.TLS, "tls needs both cert and key")
+	}
+}
+
+func (c *Config) checkPublicURL(r *conf.Report, i int, u *url.URL, hosts map[string]bool) {
+	field := &c.PublicURL[i]
+	if u == nil {
+		return
+	}
+	if (u.Scheme != "https" && u.Scheme != "http") || u.Host == "" {
+		r.Errorf(field, "public_url %q must be an http or https URL with a host", u.Redacted())
+		return
+	}
+	if (u.Path != "" && u.Path != "/") || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
+		r.Errorf(field, "public_url must be only scheme, host and port: %s://%s", u.Scheme, u.Host)
+	}
+	if u.Scheme == "http" && !Loopback(u.Hostname()) && !c.AllowPlainHTTP {
+		r.Errorf(field, "public_url is http and not loopback: cookies would travel unencrypted; set allow_plain_http: true to accept that")
+	}
+	key := strings.ToLower(u.Host)
+	if hosts[key] {
+		r.Errorf(field, "public_url names the host %s twice", u.Host)
+	}
+	hosts[key] = true
+}
+
+func (c *Config) checkUpstreamOf(r *conf.Report, rt *Route) {
+	switch {
+	case rt.Upstream == "" && len(c.Upstreams) == 1:
+		for name := range c.Upstreams {
+			rt.Upstream = name
+		}
+	case rt.Upstream == "" && len(c.Upstreams) > 1:
+		r.Errorf(rt.Pos, "route %q must name its upstream: there are %d", rt.Name, len(c.Upstreams))
+	case c.Upstreams[rt.Upstream] == nil && len(c.Upstreams) > 0:
+		r.Errorf(&rt.Upstream, "route %q names the upstream %q, which upstreams does not define", rt.Name, rt.Upstream)
+	}
+}
+
+// Loopback tells whether host, without port, can only mean this machine.
+func Loopback(host string) bool {
+	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
+		return true
+	}
+	addr, err := netip.ParseAddr(strings.Trim(host, "[]"))
+	return err == nil && addr.IsLoopback()
+}

@@ -1,0 +1,23 @@
+// Package proxy answers requests: it asks who is asking, whether they may, and
+// then passes the request on or refuses.
+//
+// It owns the verdict on a request (Gate), the way a verdict is answered
+// (Handler), the gateway's own pages under /_gatehouse/ and the callback
+// /oauth2/idpresponse, and the streams that outlive their decision.
+//
+// The order of events is always the same and the same for everybody:
+//
+//	canon      bytes of a request → the one canonical request
+//	site       host → public URL                      (unknown: 404)
+//	ours       /_gatehouse/**, the callback, the issuer: never the upstream
+//	route      host, path, method → route             (none: 404, closed)
+//	identity   bearer or cookie → session.Identity    (bad bearer: 401)
+//	policy     Query → allow or deny                  (deny: sign in, 401, 403)
+//	headers    strip, rebuild, sign
+//	upstream   forward
+//
+// Gate.Check decides and writes nothing; Handler writes and decides nothing.
+//
+// It must not know OAuth, SQL, Redis or the provider: signing in is a SignIn,
+// verifying a token a TokenVerifier, and both are handed in.
+package proxy

@@ -1,0 +1,192 @@
+package proxy
+
+import (
+	"context"
+	"crypto/rand"
+	"log/slog"
+	"maps"
+	"net"
+	"net/http"
+	"sync/atomic"
+
+	"gatehouse/policy"
+	"gatehouse/proxy/identity"
+	"gatehouse/proxy/upstream"
+)
+
+// Handler answers requests with what a Gate decided. It is safe for
+// concurrent use; a request uses one Gate from beginning to end.
+type Handler struct {
+	gate atomic.Pointer[Gate]
+	live live
+	keys Keys
+	log  *slog.Logger
+}
+
+// Keys publishes the keys that verify signed identity headers.
+type Keys interface {
+	// JWKS returns the key set as JSON (RFC 7517 §5).
+	JWKS() []byte
+	// PEM returns one public key as PEM SPKI; ok is false for an unknown kid.
+	PEM(kid string) (pem []byte, ok bool)
+}
+
+// NewHandler returns a handler that answers with what g decides. keys may be
+// nil when nothing is signed.
+func NewHandler(g *Gate, keys Keys, log *slog.Logger) *Handler {
+	h := &Handler{keys: keys, log: log}
+	h.gate.Store(g)
+	return h
+}
+
+// Run decides long answers again while they last, until ctx ends; then it
+// ends them.
+func (h *Handler) Run(ctx context.Context) {
+	h.live.run(ctx, func() <-chan struct{} { return h.gate.Load().parts.Revocations.Changed() })
+}
+
+// ServeHTTP answers one request.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	g := h.gate.Load()
+	v, ok := g.locate(r)
+	id := requestID(r, v.Client.Trusted)
+	w.Header().Set("X-Request-Id", id)
+	switch {
+	case !ok:
+		h.refuse(w, r, g, v, id)
+	case g.parts.SharedOrigin && len(r.Header["Service-Worker"]) > 0:
+		h.refuse(w, r, g, v.refuse(http.StatusForbidden, ReasonOrigin), id)
+	case v.mount != nil:
+		mounted(w, r, v)
+	case ours(v.Request.Path):
+		h.serveOurs(w, r, g, v, id)
+	default:
+		h.answer(w, r, g, g.decide(r, v), id)
+	}
+}
+
+// mounted hands a request to the handler that owns its host or prefix, with
+// the client's address where a handler looks for it.
+func mounted(w http.ResponseWriter, r *http.Request, v Verdict) {
+	r.RemoteAddr = net.JoinHostPort(v.Client.Addr.String(), "0")
+	v.mount.Handler.ServeHTTP(w, r)
+}
+
+// answer writes what was decided.
+func (h *Handler) answer(w http.ResponseWriter, r *http.Request, g *Gate, v Verdict, id string) {
+	for _, c := range v.Cookies {
+		http.SetCookie(w, c)
+	}
+	switch v.Action {
+	case Forward:
+		h.forward(w, r, g, v, id)
+	case Redirect:
+		noStore(w.Header())
+		w.Header().Set("Location", v.Location)
+		w.WriteHeader(v.Status)
+	default:
+		h.refuse(w, r, g, v, id)
+	}
+}
+
+// forward passes the request on. Headers are rebuilt on every route, public
+// ones too, after net/http removed the hop-by-hop ones.
+func (h *Handler) forward(w http.ResponseWriter, r *http.Request, g *Gate, v Verdict, id string) {
+	rt := &g.routes[v.Route]
+	told := http.Header{}
+	left, err := rt.headers.Apply(told, v.Identity)
+	if err != nil {
+		h.log.ErrorContext(r.Context(), "identity headers not made", "request_id", id, "http.route", rt.Name, "error", err)
+		h.refuse(w, r, g, v.refuse(http.StatusServiceUnavailable, ReasonAssertion), id)
+		return
+	}
+	if left > 0 {
+		h.log.WarnContext(r.Context(), "identity header left out: its value has control characters", "request_id", id, "http.route", rt.Name, "user.id", v.Identity.Subject)
+	}
+	var watched *stream
+	defer func() { h.live.remove(watched) }()
+	rt.upstream.Forward(w, r, upstream.Forward{
+		Path:     v.Request.EscapedPath,
+		RawQuery: v.Request.RawQuery,
+		Host:     r.Host,
+		Headers: func(out http.Header) {
+			g.rebuild(out, rt, &v)
+			maps.Copy(out, told)
+			out.Set("X-Request-Id", id)
+		},
+		Response: func(res *http.Response, end context.CancelFunc) error {
+			g.filter(res.Header, &v)
+			if v.Identity != nil && long(res) {
+				watched = &stream{allowed: func() bool { return h.still(r.Context(), v) }, end: end}
+				h.live.add(watched)
+			}
+			return nil
+		},
+		Failed: func(w http.ResponseWriter, r *http.Request, err error) {
+			h.failed(w, r, g, v, err, id)
+		},
+	})
+}
+
+// rebuild makes the request headers an upstream gets: what clients may not
+// speak is removed, what the gate knows is set.
+func (g *Gate) rebuild(out http.Header, rt *compiled, v *Verdict) {
+	g.strip.Strip(out)
+	identity.StripCookies(out, v.Site.Owns)
+	if v.UsedAuthorization && !rt.PassAuthorization {
+		out.Del("Authorization")
+	}
+	v.Client.SetForwarded(out, v.Site.Host)
+}
+
+// filter removes from an answer what would speak for the gate, and keeps
+// shared caches from giving one person's answer to another.
+func (g *Gate) filter(res http.Header, v *Verdict) {
+	identity.FilterResponse(res, v.Site.Owns)
+	if g.parts.SharedOrigin {
+		identity.FilterSharedOrigin(res)
+	}
+	if v.Identity != nil {
+		identity.Private(res)
+	}
+	if len(v.Cookies) > 0 {
+		identity.NoStore(res)
+	}
+	res.Del("X-Request-Id")
+}
+
+// still decides again about a stream that was allowed, on the gate of now.
+func (h *Handler) still(ctx context.Context, v Verdict) bool {
+	g := h.gate.Load()
+	now := g.now()
+	if g.parts.Revocations.Revoked(v.Identity) || !g.parts.Revocations.Fresh(now) || !now.Before(v.Identity.Expires) {
+		return false
+	}
+	if g.route(&v) != 0 {
+		return false
+	}
+	return g.parts.Policy.Decide(context.WithoutCancel(ctx), v.query()).Outcome == policy.OutcomeAllow
+}
+
+// requestID names the request in logs, answers and error pages. A trusted
+// proxy may have named it already.
+func requestID(r *http.Request, trusted bool) string {
+	if given := r.Header.Get("X-Request-Id"); trusted && given != "" && len(given) <= 64 && plain(given) {
+		return given
+	}
+	return rand.Text()
+}
+
+// plain tells whether s is letters, digits, '-', '_' and '.' only.
+func plain(s string) bool {
+	for _, c := range []byte(s) {
+		switch {
+		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', c == '-', c == '_', c == '.':
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+func noStore(h http.Header) { h.Set("Cache-Control", "no-store") }

@@ -1,0 +1,91 @@
+package proxy
+
+import (
+	"context"
+	"mime"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// recheck is how often a stream's right to go on is decided again; a
+// revocation is looked at at once (SECURITY-MODEL S25, invariant 25).
+const recheck = 30 * time.Second
+
+// live holds the answers that outlive their decision: web sockets, event
+// streams, bodies of unknown length. Each is decided again on the gate of now.
+type live struct {
+	mu      sync.Mutex
+	streams map[*stream]struct{}
+}
+
+type stream struct {
+	// allowed decides again; one goroutine at a time calls it.
+	allowed func() bool
+	// end cuts the exchange; a web socket is told why.
+	end context.CancelFunc
+}
+
+// long tells whether an answer can outlive its decision noticeably: a changed
+// protocol, an event stream, or a body that is large or has no announced end.
+func long(res *http.Response) bool {
+	if res.StatusCode == http.StatusSwitchingProtocols || res.ContentLength < 0 || res.ContentLength > 8<<20 {
+		return true
+	}
+	kind, _, _ := mime.ParseMediaType(res.Header.Get("Content-Type"))
+	return kind == "text/event-stream"
+}
+
+func (l *live) add(s *stream) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.streams == nil {
+		l.streams = map[*stream]struct{}{}
+	}
+	l.streams[s] = struct{}{}
+}
+
+// remove forgets a stream; nil is none.
+func (l *live) remove(s *stream) {
+	if s == nil {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.streams, s)
+}
+
+// run decides every stream again each 30 s and after each revocation, until
+// ctx ends; then it ends them all.
+func (l *live) run(ctx context.Context, changed func() <-chan struct{}) {
+	tick := time.NewTicker(recheck)
+	defer tick.Stop()
+	for {
+		// Ask for the next change before looking, or one in between is missed.
+		next := changed()
+		for _, s := range l.snapshot() {
+			if !s.allowed() {
+				s.end()
+			}
+		}
+		select {
+		case <-ctx.Done():
+			for _, s := range l.snapshot() {
+				s.end()
+			}
+			return
+		case <-next:
+		case <-tick.C:
+		}
+	}
+}
+
+func (l *live) snapshot() []*stream {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	all := make([]*stream, 0, len(l.streams))
+	for s := range l.streams {
+		all = append(all, s)
+	}
+	return all
+}

@@ -1,0 +1,233 @@
+package proxy
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strings"
+
+	"gatehouse/internal/page"
+	"gatehouse/session"
+)
+
+// ours tells whether a canonical path belongs to the gateway. What does is
+// never routed and never reaches an upstream, whatever routes say.
+func ours(path string) bool {
+	return path == PathCallback || strings.HasPrefix(path, prefixOurs) || path == strings.TrimSuffix(prefixOurs, "/")
+}
+
+// serveOurs dispatches the gateway's own paths on the canonical path.
+func (h *Handler) serveOurs(w http.ResponseWriter, r *http.Request, g *Gate, v Verdict, id string) {
+	if v.Request.Odd != 0 {
+		h.refuse(w, r, g, v.refuse(http.StatusBadRequest, ReasonPathRejected), id)
+		return
+	}
+	read := r.Method == http.MethodGet || r.Method == http.MethodHead
+	path := v.Request.Path
+	switch {
+	case path == PathSignOut && (read || r.Method == http.MethodPost):
+		h.signOut(w, r, g, v, id)
+	case !read && path != PathSignOut:
+		h.refuse(w, r, g, v.refuse(http.StatusMethodNotAllowed, ReasonMethod), id)
+	case path == PathCallback:
+		h.callback(w, r, g, v, id)
+	case path == pathSignIn:
+		h.signIn(w, r, g, v, id)
+	case path == pathMe || path == pathMeJSON:
+		h.me(w, r, g, v, id)
+	case path == pathHealth:
+		noStore(w.Header())
+		writeBytes(w, "text/plain; charset=utf-8", []byte("ok\n"))
+	case path == pathJWKS && h.keys != nil:
+		w.Header().Set("Cache-Control", "public, max-age=300")
+		writeBytes(w, "application/jwk-set+json", h.keys.JWKS())
+	case strings.HasPrefix(path, prefixKeys) && h.keys != nil:
+		h.key(w, r, g, v, id)
+	default:
+		h.refuse(w, r, g, v.refuse(http.StatusNotFound, ReasonNoRoute), id)
+	}
+}
+
+// key serves one public key as PEM, as AWS's load balancers do for the
+// verifiers of x-amzn-oidc-data.
+func (h *Handler) key(w http.ResponseWriter, r *http.Request, g *Gate, v Verdict, id string) {
+	pem, ok := h.keys.PEM(strings.TrimPrefix(v.Request.Path, prefixKeys))
+	if !ok {
+		h.refuse(w, r, g, v.refuse(http.StatusNotFound, ReasonNoRoute), id)
+		return
+	}
+	w.Header().Set("Cache-Control", "public, max-age=86400, immutable")
+	writeBytes(w, "application/x-pem-file", pem)
+}
+
+// signIn begins an attempt on request, and returns to rd when that is a path
+// of this site.
+func (h *Handler) signIn(w http.ResponseWriter, r *http.Request, g *Gate, v Verdict, id string) {
+	v.begin(r, g.parts.SignIn, r.URL.Query().Get("rd"))
+	h.answer(w, r, g, v, id)
+}
+
+// callback takes the browser back from the issuer.
+func (h *Handler) callback(w http.ResponseWriter, r *http.Request, g *Gate, v Verdict, id string) {
+	location, cookies, err := g.parts.SignIn.Callback(r.Context(), *v.Site, r)
+	v.Cookies = cookies
+	var failure *CallbackError
+	switch {
+	case err == nil:
+		v.Action, v.Status, v.Location = Redirect, http.StatusFound, location
+		h.answer(w, r, g, v, id)
+	case errors.As(err, &failure):
+		h.callbackFailed(w, r, v, failure, id)
+	default:
+		h.log.WarnContext(r.Context(), "sign-in failed", "request_id", id, "error", err)
+		h.answer(w, r, g, v.refuse(http.StatusServiceUnavailable, ReasonIssuerDown), id)
+	}
+}
+
+// CallbackError is a sign-in that did not succeed for a reason the person can
+// be told.
+type CallbackError struct {
+	// Status is the HTTP status: 400 for an answer that is not ours or too
+	// late, 403 when the issuer refused, 502 when its answer was unusable.
+	Status int
+	// Code is a word of a closed list for machines and logs.
+	Code string
+	// Text is a sentence for the person.
+	Text string
+	Err  error
+}
+
+// Error describes the failure for the log.
+func (e *CallbackError) Error() string { return "sign-in: " + e.Code + ": " + e.Err.Error() }
+
+// Unwrap returns the cause.
+func (e *CallbackError) Unwrap() error { return e.Err }
+
+func (h *Handler) callbackFailed(w http.ResponseWriter, r *http.Request, v Verdict, f *CallbackError, id string) {
+	for _, c := range v.Cookies {
+		http.SetCookie(w, c)
+	}
+	h.log.InfoContext(r.Context(), "sign-in failed", "request_id", id, "gatehouse.reason", f.Code, "error", f.Err)
+	page.Write(w, r, page.Refusal{
+		Status: f.Status, Code: f.Code, Title: "Signing in did not work", Text: f.Text,
+		RequestID: id, LoginURL: v.Site.Origin + pathSignIn,
+	})
+}
+
+// current returns the live session of a request to one of our pages, or nil.
+// v carries the cookies to set.
+func (g *Gate) current(r *http.Request, v *Verdict) *session.Session {
+	s, state := g.parts.Cookies.Open(*v.Site, r)
+	if state == session.None {
+		return nil
+	}
+	if state == session.Invalid || g.parts.Revocations.Revoked(s.Identity()) {
+		v.Cookies = g.parts.Cookies.Clear(*v.Site, r)
+		return nil
+	}
+	return s
+}
+
+// me tells who is signed in: a page for people, JSON for scripts.
+func (h *Handler) me(w http.ResponseWriter, r *http.Request, g *Gate, v Verdict, id string) {
+	s := g.current(r, &v)
+	if s == nil {
+		v.SignIn = true
+		v.refuse(http.StatusUnauthorized, ReasonSignInRequired)
+		if v.Request.Path == pathMe && page.Navigation(r) {
+			v.begin(r, g.parts.SignIn, pathMe)
+		}
+		h.answer(w, r, g, v, id)
+		return
+	}
+	identity := s.Identity()
+	noStore(w.Header())
+	w.Header().Set("Vary", "Cookie")
+	if v.Request.Path == pathMeJSON {
+		body, err := json.Marshal(meOf(identity))
+		if err != nil {
+			h.refuse(w, r, g, v.refuse(http.StatusServiceUnavailable, ReasonSessionRevoked), id)
+			return
+		}
+		writeBytes(w, "application/json", body)
+		return
+	}
+	writeMe(w, meOf(identity))
+}
+
+// signOut asks on GET and signs out on POST. The form's token is bound to the
+// session, and the browser must say that the form is ours.
+func (h *Handler) signOut(w http.ResponseWriter, r *http.Request, g *Gate, v Verdict, id string) {
+	s := g.current(r, &v)
+	for _, c := range v.Cookies {
+		http.SetCookie(w, c)
+	}
+	v.Cookies = nil
+	if s == nil {
+		writeSignedOut(w)
+		return
+	}
+	if r.Method != http.MethodPost {
+		writeConfirm(w, s, signOutToken(s))
+		return
+	}
+	r.Body = http.MaxBytesReader(w, r.Body, 64<<10)
+	if err := r.ParseForm(); err != nil {
+		h.refuse(w, r, g, v.refuse(http.StatusBadRequest, ReasonOrigin), id)
+		return
+	}
+	if !fromUs(r, v.Site.Origin) || !hmac.Equal([]byte(r.PostForm.Get("token")), []byte(signOutToken(s))) {
+		h.refuse(w, r, g, v.refuse(http.StatusForbidden, ReasonOrigin), id)
+		return
+	}
+	out, err := g.parts.SignIn.SignOut(r.Context(), *v.Site, s)
+	if err != nil {
+		// Nobody is told "signed out" while the session is not dead.
+		h.log.ErrorContext(r.Context(), "sign-out not recorded", "request_id", id, "error", err)
+		h.refuse(w, r, g, v.refuse(http.StatusServiceUnavailable, ReasonFeedStale), id)
+		return
+	}
+	for _, c := range g.parts.Cookies.Clear(*v.Site, r) {
+		http.SetCookie(w, c)
+	}
+	h.signedOut(w, r, v, out)
+}
+
+func (h *Handler) signedOut(w http.ResponseWriter, r *http.Request, v Verdict, out SignedOut) {
+	noStore(w.Header())
+	switch {
+	case out.Location == "":
+		http.Redirect(w, r, v.Site.Origin+PathSignOut, http.StatusSeeOther)
+	case out.Form == nil:
+		w.Header().Set("Location", out.Location)
+		w.WriteHeader(http.StatusSeeOther)
+	default:
+		writeContinue(w, out)
+	}
+}
+
+// signOutToken is what only our own page for this session can know: the
+// session's id never leaves the sealed cookie.
+func signOutToken(s *session.Session) string {
+	mac := hmac.New(sha256.New, []byte(s.ID))
+	mac.Write([]byte("gatehouse sign-out"))
+	return hex.EncodeToString(mac.Sum(nil))
+}
+
+// fromUs tells whether a POST comes from a page of origin, by what the browser
+// says and a script cannot forge. Silence is a refusal.
+func fromUs(r *http.Request, origin string) bool {
+	if site := r.Header.Get("Sec-Fetch-Site"); site != "" && site != "same-origin" {
+		return false
+	}
+	return r.Header.Get("Origin") == origin
+}
+
+func writeBytes(w http.ResponseWriter, contentType string, body []byte) {
+	w.Header().Set("Content-Type", contentType)
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	_, _ = w.Write(body) // a client that went away is no error of ours
+}

@@ -1,0 +1,96 @@
+package proxy
+
+import (
+	"net/http"
+
+	"gatehouse/internal/conf"
+	"gatehouse/policy"
+	"gatehouse/proxy/canon"
+	"gatehouse/proxy/identity"
+	"gatehouse/session"
+)
+
+// Action is what is to be done with a request.
+type Action int
+
+const (
+	// Refuse answers with Status; it is the zero value, so that a verdict
+	// nobody filled in refuses.
+	Refuse Action = iota
+	// Forward passes the request on to the route's upstream.
+	Forward
+	// Redirect sends the browser to Location to sign in.
+	Redirect
+)
+
+// Reason says in one word of a closed list why a verdict is what it is. The
+// words policy decides with are policy.Reason; these are the gate's own.
+type Reason string
+
+// The gate's own reasons, besides those of package policy.
+const (
+	ReasonPathRejected   Reason = "path_rejected"
+	ReasonNoRoute        Reason = "no_route"
+	ReasonSignInRequired Reason = "sign_in_required"
+	ReasonSessionRevoked Reason = "session_revoked"
+	ReasonTokenInvalid   Reason = "token_invalid"
+	ReasonAuthorization  Reason = "authorization_doubled"
+	ReasonOrigin         Reason = "origin_not_allowed"
+	ReasonIssuerDown     Reason = "issuer_unavailable"
+	ReasonFeedStale      Reason = "revocations_unknown"
+	ReasonMethod         Reason = "method_not_allowed"
+	ReasonAssertion      Reason = "identity_headers_failed"
+)
+
+// Verdict is what Gate.Check decided: a value, without any effect yet.
+type Verdict struct {
+	Action Action
+	Reason Reason
+	// Status is the HTTP status of a refusal.
+	Status int
+	// Challenge is the WWW-Authenticate header of a 401 or 403, or "".
+	Challenge string
+	// Location is where a Redirect goes.
+	Location string
+	// Cookies must reach the browser with the answer: a session refreshed,
+	// rewritten or cleared, a sign-in attempt begun.
+	Cookies []*http.Cookie
+	// Request is the one canonical request; decided on and forwarded.
+	Request canon.Request
+	// Site is the public URL asked for.
+	Site *session.Site
+	// Route is the index of the route in the configuration, -1 if none.
+	Route int
+	// Rule is where the deciding rule stands.
+	Rule conf.Pos
+	// Identity is who asks; nil for nobody or when the route does not ask.
+	Identity *session.Identity
+	// UsedAuthorization is true when the Authorization header was our bearer.
+	UsedAuthorization bool
+	// Client is where the request came from, as far as trusted_proxies allow
+	// to know it.
+	Client identity.Client
+	// SignIn is true when signing in could turn the refusal into an answer.
+	SignIn bool
+
+	mount *Mount
+}
+
+// refuse fills in a refusal.
+func (v *Verdict) refuse(status int, reason Reason) Verdict {
+	v.Action, v.Status, v.Reason = Refuse, status, reason
+	return *v
+}
+
+// query is what policy is asked about v.
+func (v *Verdict) query() policy.Query {
+	return policy.Query{
+		Route:    v.Route,
+		Identity: v.Identity,
+		Method:   v.Request.Method,
+		Host:     v.Request.Host,
+		Path:     v.Request.Path,
+		RawQuery: v.Request.RawQuery,
+		ClientIP: v.Client.Addr,
+	}
+}

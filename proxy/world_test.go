@@ -1,0 +1,294 @@
+package proxy
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"gatehouse/internal/conf"
+	"gatehouse/policy"
+	"gatehouse/proxy/identity"
+	"gatehouse/proxy/upstream"
+	"gatehouse/session"
+)
+
+// world is a gate in front of a real application, with a sign-in that needs no
+// issuer.
+type world struct {
+	t      *testing.T
+	server *httptest.Server
+	site   session.Site
+	cookie *session.Cookies
+	feed   *session.Feed
+	signIn *fakeSignIn
+	app    *application
+}
+
+// application is an upstream that tells what it got.
+type application struct {
+	hits atomic.Int64
+	mu   sync.Mutex
+	last received
+	// answer, if set, adds to the headers of every answer.
+	answer http.Header
+}
+
+type received struct {
+	Method  string
+	Target  string
+	Host    string
+	Headers http.Header
+}
+
+func (a *application) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	a.hits.Add(1)
+	got := received{r.Method, r.RequestURI, r.Host, r.Header.Clone()}
+	a.mu.Lock()
+	a.last = got
+	for name, values := range a.answer {
+		w.Header()[name] = values
+	}
+	a.mu.Unlock()
+	switch r.URL.Path {
+	case "/ws":
+		c, err := websocket.Accept(w, r, &websocket.AcceptOptions{InsecureSkipVerify: true})
+		if err != nil {
+			return
+		}
+		defer c.CloseNow()
+		for {
+			kind, msg, err := c.Read(r.Context())
+			if err != nil || c.Write(r.Context(), kind, msg) != nil {
+				return
+			}
+		}
+	case "/events":
+		w.Header().Set("Content-Type", "text/event-stream")
+		for i := 0; ; i++ {
+			fmt.Fprintf(w, "data: %d\n\n", i)
+			w.(http.Flusher).Flush()
+			select {
+			case <-r.Context().Done():
+				return
+			case <-time.After(20 * time.Millisecond):
+			}
+		}
+	}
+	json.NewEncoder(w).Encode(got)
+}
+
+func (a *application) got() received {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.last
+}
+
+// fakeSignIn keeps the promises of SignIn: Begin returns a place on the
+// issuer, SignOut revokes before it returns, Renew returns the session itself
+// unless told otherwise.
+type fakeSignIn struct {
+	feed  *session.Feed
+	down  atomic.Bool
+	renew func(*session.Session) (*session.Session, error)
+}
+
+func (f *fakeSignIn) Begin(_ context.Context, site session.Site, _ *http.Request, returnTo string) (string, []*http.Cookie, error) {
+	if f.down.Load() {
+		return "", nil, ErrIssuerDown
+	}
+	return "https://issuer.test/authorize?return=" + returnTo, []*http.Cookie{{Name: site.AttemptPrefix() + "01234567", Value: "x"}}, nil
+}
+
+func (f *fakeSignIn) Callback(_ context.Context, _ session.Site, r *http.Request) (string, []*http.Cookie, error) {
+	if r.FormValue("state") != "good" {
+		return "", nil, &CallbackError{Status: http.StatusBadRequest, Code: "bad_state", Text: "<b>Try again</b>", Err: errors.New("state")}
+	}
+	return "/back?x=1", nil, nil
+}
+
+func (f *fakeSignIn) Renew(_ context.Context, _ session.Site, s *session.Session) (*session.Session, error) {
+	if f.renew != nil {
+		return f.renew(s)
+	}
+	return s, nil
+}
+
+func (f *fakeSignIn) SignOut(ctx context.Context, _ session.Site, s *session.Session) (SignedOut, error) {
+	err := f.feed.Revoke(ctx, session.Revocation{Kind: session.RevokeSID, Value: s.ID, Expires: s.Expires})
+	return SignedOut{Location: "https://issuer.test/logout"}, err
+}
+
+// fakeTokens accepts "scope:NAME" for a machine and "alice" for her own token.
+type fakeTokens struct{}
+
+func (fakeTokens) Verify(_ context.Context, token string) (*session.Identity, error) {
+	id := &session.Identity{
+		Credential: session.Bearer, Issuer: "https://issuer.test", Subject: "job", ClientID: "job", JTI: token,
+		IssuedAt: time.Now().Add(-time.Minute), Expires: time.Now().Add(time.Hour),
+	}
+	if scope, ok := strings.CutPrefix(token, "scope:"); ok {
+		id.Scopes = []string{scope}
+		return id, nil
+	}
+	if token == "alice" {
+		id.Subject, id.Username, id.Person, id.Listed, id.Groups = "sub-alice", "alice", true, false, []string{"admins"}
+		return id, nil
+	}
+	return nil, errors.New("invalid token")
+}
+
+const baseRoutes = `
+  - { name: open, match: { path: [/healthz, "/public/**"] }, allow: anyone }
+  - { name: maybe, match: { path: "/maybe/**" }, allow: anyone, on_unauthenticated: allow }
+  - { name: closed, match: { path: "/closed/**" }, allow: nobody }
+  - { name: admin, match: { path: "/admin/**" }, allow: { groups: [admins] } }
+  - { name: api, match: { path: "/api/**" }, allow: { scopes: [orders.read] }, on_unauthenticated: deny }
+  - { name: people, match: { path: "/people/**" }, allow: signed-in, credentials: [session] }
+  - { name: files, match: { path: "/files/**" }, allow: anyone, odd: [encoded_slash] }
+  - { name: rest, match: { path: "/**" }, allow: signed-in }
+`
+
+func newWorld(t *testing.T, routes string) *world {
+	t.Helper()
+	w := &world{t: t, app: &application{}}
+	app := httptest.NewServer(w.app)
+	t.Cleanup(app.Close)
+	w.server = httptest.NewUnstartedServer(nil)
+	public := "http://" + w.server.Listener.Addr().String()
+	cfg := &Config{}
+	if _, err := conf.Parse("gatehouse.yaml", []byte("public_url: "+public+"\nupstreams: { app: \""+app.URL+"\" }\nroutes:"+routes), cfg); err != nil {
+		t.Fatal(err)
+	}
+	var err error
+	if w.site, err = session.NewSite(cfg.PublicURL[0]); err != nil {
+		t.Fatal(err)
+	}
+	w.openSessions()
+	gate := w.gate(cfg)
+	h := NewHandler(gate, nil, slog.New(slog.DiscardHandler))
+	ctx, stop := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	wg.Go(func() { h.Run(ctx) })
+	wg.Go(func() { w.feed.Run(ctx) })
+	w.server.Config.Handler = h
+	w.server.Start()
+	t.Cleanup(func() { stop(); wg.Wait(); w.server.Close() })
+	return w
+}
+
+func (w *world) openSessions() {
+	var sc session.Config
+	sc.Defaults()
+	key := session.CookieKey{Hash: []byte(strings.Repeat("h", 64)), Block: []byte(strings.Repeat("b", 32))}
+	var err error
+	if w.feed, err = session.NewFeed(w.t.Context(), nil, nil); err != nil {
+		w.t.Fatal(err)
+	}
+	if w.cookie, err = session.NewCookies(sc, []session.CookieKey{key}, session.Options{Boot: w.feed.Boot()}); err != nil {
+		w.t.Fatal(err)
+	}
+	w.signIn = &fakeSignIn{feed: w.feed}
+}
+
+func (w *world) gate(cfg *Config) *Gate {
+	w.t.Helper()
+	var rules []policy.Rule
+	var plans []*identity.Plan
+	for _, rt := range cfg.Routes {
+		rules = append(rules, policy.Rule{Route: rt.Name, Allow: rt.Allow, Pos: rt.Pos})
+		plan, err := cfg.IdentityHeaders.Compile(nil, rt.Upstream)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		plans = append(plans, plan)
+	}
+	p, err := policy.Compile(w.t.Context(), policy.Config{}, rules)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	up, err := upstream.New("app", *cfg.Upstreams["app"], nil)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(up.Close)
+	g, err := NewGate(cfg, Parts{
+		Sites: []session.Site{w.site}, Cookies: w.cookie, Tokens: fakeTokens{}, SignIn: w.signIn, Policy: p,
+		Revocations: w.feed, Upstreams: map[string]*upstream.Upstream{"app": up}, Headers: plans,
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return g
+}
+
+// session returns the Cookie header of somebody who is signed in.
+func (w *world) session(username string, groups ...string) string {
+	w.t.Helper()
+	now := time.Now()
+	cookies, err := w.cookie.Seal(w.site, &session.Session{
+		ID: session.NewID(), Host: w.site.Host, Issuer: "https://issuer.test", ClientID: "gatehouse", Subject: "sub-" + username,
+		Username: username, Email: username + "@example.com", EmailVerified: true, Groups: groups,
+		Created: now, Seen: now, Expires: now.Add(time.Hour),
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	var parts []string
+	for _, c := range cookies {
+		parts = append(parts, c.Name+"="+c.Value)
+	}
+	return strings.Join(parts, "; ")
+}
+
+// ask makes a request; headers are "Name: value" lines.
+func (w *world) ask(method, target string, headers ...string) *http.Response {
+	w.t.Helper()
+	r, err := http.NewRequestWithContext(w.t.Context(), method, w.server.URL+target, nil)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for _, line := range headers {
+		name, value, _ := strings.Cut(line, ": ")
+		if name == "Host" {
+			r.Host = value
+			continue
+		}
+		r.Header.Add(name, value)
+	}
+	client := http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	res, err := client.Do(r)
+	if err != nil {
+		w.t.Fatalf("%s %s: %v", method, target, err)
+	}
+	w.t.Cleanup(func() { res.Body.Close() })
+	return res
+}
+
+// status asks and wants a status.
+func (w *world) status(want int, method, target string, headers ...string) *http.Response {
+	w.t.Helper()
+	before := w.app.hits.Load()
+	res := w.ask(method, target, headers...)
+	if res.StatusCode != want {
+		body, _ := io.ReadAll(res.Body)
+		w.t.Errorf("%s %s %q = %d, want %d\n%s", method, target, headers, res.StatusCode, want, body)
+	}
+	if passed := w.app.hits.Load() > before; passed != (want == http.StatusOK) {
+		w.t.Errorf("%s %s %q: reached the application %t, want %t", method, target, headers, passed, want == http.StatusOK)
+	}
+	return res
+}
+
+const navigate = "Sec-Fetch-Mode: navigate"
