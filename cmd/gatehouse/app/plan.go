@@ -1,0 +1,185 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"gatehouse/internal/conf"
+	"gatehouse/policy"
+	"gatehouse/proxy"
+	"gatehouse/proxy/route"
+	"gatehouse/session"
+)
+
+// Plan is a configuration that has been read, checked and compiled; nothing of
+// it has had an effect yet.
+type Plan struct {
+	// Config is what the file says, with defaults filled in.
+	Config *Config
+
+	sites    []session.Site
+	policy   *policy.Policy
+	warnings []string
+}
+
+// Summary is what `gatehouse check` tells of a plan.
+type Summary struct {
+	PublicURLs []string `json:"public_urls"`
+	Routes     int      `json:"routes"`
+	Upstreams  int      `json:"upstreams"`
+	Issuer     string   `json:"issuer,omitempty"`
+	Warnings   []string `json:"warnings"`
+}
+
+// Summary describes the plan.
+func (p *Plan) Summary() Summary {
+	s := Summary{Routes: len(p.Config.Routes), Upstreams: len(p.Config.Upstreams), Warnings: p.warnings}
+	if s.Warnings == nil {
+		s.Warnings = []string{}
+	}
+	for _, site := range p.sites {
+		s.PublicURLs = append(s.PublicURLs, site.Origin)
+	}
+	if p.Config.IDP != nil {
+		s.Issuer = p.Config.IDP.Issuer.String()
+	}
+	return s
+}
+
+// Origin is the first public URL.
+func (p *Plan) Origin() string { return p.sites[0].Origin }
+
+// compileFile compiles a decoded configuration. Everything it finds wrong
+// joins what decoding found.
+func compileFile(path string, file *conf.File, cfg *Config) (*Plan, error) {
+	if err := cfg.place(path); err != nil {
+		return nil, err
+	}
+	p := &Plan{Config: cfg}
+	r := file.Report()
+	for i, u := range cfg.PublicURL {
+		site, err := session.NewSite(u)
+		if err != nil {
+			r.Errorf(&cfg.PublicURL[i], "%v", err)
+			continue
+		}
+		p.sites = append(p.sites, site)
+	}
+	if err := file.Err(); err != nil {
+		return nil, err
+	}
+	p.compileRoutes(r)
+	p.compilePolicy(r)
+	p.checkIssuer(r)
+	if err := file.Err(); err != nil {
+		return nil, err
+	}
+	for _, w := range file.Problems().Warnings() {
+		p.warnings = append(p.warnings, strings.TrimSpace(w.String()))
+	}
+	return p, nil
+}
+
+// compileRoutes checks the table of routes and warns of dead ones.
+func (p *Plan) compileRoutes(r *conf.Report) {
+	cfg := p.Config
+	matches := make([]route.Match, len(cfg.Routes))
+	for i, rt := range cfg.Routes {
+		matches[i] = rt.Match
+	}
+	hosts := make([]string, len(p.sites))
+	for i, s := range p.sites {
+		hosts[i] = s.Host
+	}
+	table, err := route.Compile(matches, hosts[0], hosts)
+	if err != nil {
+		for _, e := range flatten(err) {
+			at, text := conf.Pos{}, e.Error()
+			var bad *route.Error
+			if errors.As(e, &bad) {
+				at, text = cfg.Routes[bad.Route].Pos, bad.Text
+			}
+			r.Errorf(at, "%s", text)
+		}
+		return
+	}
+	for _, s := range table.Shadowed() {
+		rt := cfg.Routes[s.Route]
+		var by []string
+		for _, i := range s.By {
+			by = append(by, fmt.Sprintf("%q (line %d)", cfg.Routes[i].Name, cfg.Routes[i].Pos.Line))
+		}
+		r.Warnf(rt.Pos, "route %q can never match: %s already takes everything it takes", rt.Name, strings.Join(by, " and "))
+	}
+}
+
+func (p *Plan) compilePolicy(r *conf.Report) {
+	rules := make([]policy.Rule, len(p.Config.Routes))
+	for i, rt := range p.Config.Routes {
+		rules[i] = policy.Rule{Route: rt.Name, Allow: rt.Allow, Pos: rt.Pos}
+	}
+	compiled, err := policy.Compile(context.Background(), p.Config.Policy, rules)
+	if err == nil {
+		p.policy = compiled
+		return
+	}
+	for _, e := range flatten(err) {
+		at, text := p.Config.Policy.Pos, e.Error()
+		var bad *policy.Error
+		if errors.As(e, &bad) && bad.Pos.Line != 0 {
+			at, text = bad.Pos, bad.Err.Error()
+		}
+		r.Errorf(at, "%s", text)
+	}
+}
+
+// flatten returns the errors that errors.Join joined, in order.
+func flatten(err error) []error {
+	joined, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		return []error{err}
+	}
+	var all []error
+	for _, e := range joined.Unwrap() {
+		all = append(all, flatten(e)...)
+	}
+	return all
+}
+
+// checkIssuer decides whether the provider may live where its issuer says. On
+// an origin that also serves an application, that application's scripts could
+// read what people type into the sign-in page (SECURITY-MODEL S1).
+func (p *Plan) checkIssuer(r *conf.Report) {
+	c := p.Config.IDP
+	if c == nil {
+		return
+	}
+	shared := p.sharedOrigin()
+	switch {
+	case shared && !c.InsecureSharedOrigin:
+		r.Errorf(&c.Issuer, "idp.issuer is on a host that serves an application\n"+
+			"Its scripts could read what people type into the sign-in page. Give the provider a host of its own,\n"+
+			"or accept that with idp.insecure_shared_origin: true.")
+	case shared && !strings.HasPrefix(c.Issuer.Path, "/_gatehouse/"):
+		r.Errorf(&c.Issuer, "on a shared host the path of idp.issuer begins with /_gatehouse/, so that it is no route's")
+	case shared:
+		r.Warnf(&c.InsecureSharedOrigin, "the sign-in page shares its origin with an application, which could read what is typed there")
+	case c.Issuer.Scheme == "http" && !p.Config.AllowPlainHTTP && !proxy.Loopback(c.Issuer.Hostname()):
+		r.Errorf(&c.Issuer, "idp.issuer is http and not loopback: passwords would travel unencrypted; set allow_plain_http: true to accept that")
+	}
+}
+
+// sharedOrigin tells whether the issuer is on a host of a public URL.
+func (p *Plan) sharedOrigin() bool {
+	if p.Config.IDP == nil {
+		return false
+	}
+	for _, s := range p.sites {
+		if s.Host == strings.ToLower(p.Config.IDP.Issuer.Host) {
+			return true
+		}
+	}
+	return false
+}

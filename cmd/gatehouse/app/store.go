@@ -1,0 +1,128 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+
+	"gatehouse/idp"
+	"gatehouse/idp/keys"
+	"gatehouse/idp/store"
+	"gatehouse/internal/audit"
+	"gatehouse/internal/keyring"
+	"gatehouse/session"
+)
+
+// Store is the provider's domain on its database, for the command line.
+type Store struct {
+	idp.Domain
+	db     *store.DB
+	sealer *keyring.Sealer
+}
+
+// ErrNoProvider says that the configuration has no embedded provider.
+var ErrNoProvider = errors.New("the configuration has no idp section, so there is no user pool here")
+
+// OpenStore opens the database of a configuration beside a running server, or
+// without one. It makes and migrates nothing.
+func OpenStore(ctx context.Context, plan *Plan) (*Store, error) {
+	c := plan.Config
+	if c.IDP == nil {
+		return nil, ErrNoProvider
+	}
+	sealer, err := c.openSealer(false, os.Getenv(SealingEnv))
+	if err != nil {
+		return nil, fmt.Errorf("%w; `gatehouse serve` makes database and key at its first start", err)
+	}
+	db, err := store.Open(ctx, c.databasePath(), store.Options{AnyKind: true, Sealer: sealer, RevocationLife: c.revocationLife()})
+	if errors.Is(err, store.ErrNoStore) {
+		return nil, fmt.Errorf("%w; `gatehouse serve` makes it at its first start", err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &Store{Domain: idp.NewDomain(c.IDP, db, sealer, nil), db: db, sealer: sealer}, nil
+}
+
+// Close closes the database.
+func (s *Store) Close() error { return s.db.Close() }
+
+// TokenKeys returns the provider's signing keys, with their private parts
+// sealed.
+func (s *Store) TokenKeys(ctx context.Context) ([]keys.Row, error) { return s.db.Keys().List(ctx) }
+
+// Reseal seals what the database holds under the newest sealing key; the ring
+// has just been rotated.
+func (s *Store) Reseal(ctx context.Context) error {
+	return s.db.InTx(ctx, func(ctx context.Context) error {
+		return errors.Join(s.Keys.Reseal(ctx), s.db.Reseal(ctx, s.sealer))
+	})
+}
+
+func (c *Config) databasePath() string { return filepath.Join(c.DataDir, "pool.db") }
+
+// openDatabase opens or makes the database and its sealing key for a server.
+func (c *Config) openDatabase(ctx context.Context, o Options, log *slog.Logger) (*store.DB, *keyring.Sealer, error) {
+	path := c.databasePath()
+	exists, err := store.Exists(path)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := keyring.MakeDir(c.DataDir); err != nil {
+		return nil, nil, fmt.Errorf("make data directory: %w", err)
+	}
+	sealer, err := c.openSealer(!exists, os.Getenv(SealingEnv))
+	if err != nil {
+		return nil, nil, err
+	}
+	if !exists && !o.Demo {
+		log.InfoContext(ctx, "making a new user pool and its sealing key", "database", path, "secrets", c.SecretsDir)
+	}
+	db, err := store.Open(ctx, path, store.Options{
+		Demo: o.Demo, Create: true, Migrate: true, Sealer: sealer, RevocationLife: c.revocationLife(), Log: log,
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	return db, sealer, nil
+}
+
+// journal keeps the gate's revocations in the provider's table of events.
+type journal struct {
+	db     *store.DB
+	issuer string
+}
+
+// Append records revocations as one event.
+func (j journal) Append(ctx context.Context, rs ...session.Revocation) error {
+	e := audit.Event{Type: "session.ended", Actor: "gateway"}
+	for _, r := range rs {
+		issuer := r.Issuer
+		if issuer == j.issuer {
+			issuer = ""
+		}
+		e.Target = r.Value
+		e.Revoke = append(e.Revoke, audit.Revoke{Kind: string(r.Kind), Issuer: issuer, Value: r.Value, NotBefore: r.NotBefore, Expires: r.Expires})
+	}
+	return j.db.Append(ctx, e)
+}
+
+// Since reads them back, with those of the provider itself.
+func (j journal) Since(ctx context.Context, seq int64) ([]session.Revocation, int64, error) {
+	rows, highest, err := j.db.RevocationsSince(ctx, seq)
+	if err != nil {
+		return nil, 0, err
+	}
+	rs := make([]session.Revocation, 0, len(rows))
+	for _, r := range rows {
+		kind, issuer := session.RevocationKind(r.Kind), r.Issuer
+		if issuer == "" && kind != session.RevokeSID {
+			issuer = j.issuer
+		}
+		rs = append(rs, session.Revocation{Seq: r.Seq, Kind: kind, Issuer: issuer, Value: r.Value, NotBefore: r.NotBefore, Expires: r.Expires})
+	}
+	return rs, highest, nil
+}

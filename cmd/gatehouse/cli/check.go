@@ -1,0 +1,70 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"gatehouse/cmd/gatehouse/app"
+	"gatehouse/internal/conf"
+
+	"github.com/spf13/cobra"
+)
+
+func newCheck(s *settings) *cobra.Command {
+	return &cobra.Command{
+		Use:   "check [FILE]",
+		Short: "Read the configuration and report every mistake",
+		Long: `Read the configuration and report every mistake at once, with its place.
+
+It runs exactly what serve runs before it has any effect: nothing is opened,
+made or listened on.`,
+		Example: "  gatehouse check\n  gatehouse check config.example.yaml --output json",
+		Args:    cobra.MaximumNArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			if len(args) == 1 {
+				s.config = args[0]
+			}
+			plan, path, err := s.load()
+			if err != nil {
+				return err
+			}
+			sum := plan.Summary()
+			return s.print(struct {
+				File string `json:"file"`
+				app.Summary
+			}{path, sum}, func(w io.Writer) {
+				fmt.Fprintf(w, "%s  %s, %s  ok\n", path, count(sum.Routes, "route"), count(sum.Upstreams, "upstream"))
+				for _, warning := range sum.Warnings {
+					fmt.Fprintf(w, "warning  %s\n", warning)
+				}
+			})
+		},
+	}
+}
+
+// load finds, reads and compiles the configuration. What is wrong with the
+// file has been printed when it returns an error of exit code 1.
+func (s *settings) load() (*app.Plan, string, error) {
+	path, err := app.FindConfig(s.config)
+	if err != nil {
+		return nil, "", usage("%w", err)
+	}
+	plan, err := app.Load(path)
+	var list *conf.Problems
+	switch {
+	case err == nil:
+		return plan, path, nil
+	case errors.As(err, &list):
+		fmt.Fprintln(s.Err, list.Error())
+		return nil, path, &exitError{code: exitProblems, quiet: true, err: err}
+	}
+	return nil, path, unreachable(err)
+}
+
+func count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}

@@ -1,0 +1,196 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+
+	"gatehouse/cmd/gatehouse/app"
+	"gatehouse/idp/client"
+
+	"github.com/spf13/cobra"
+)
+
+func newClient(s *settings) *cobra.Command {
+	return noun("client", "App clients: programs that get tokens",
+		clientAdd(s), clientList(s), clientShow(s), clientSecret(s), clientDelete(s))
+}
+
+// clientJSON is an app client as printed; Secret only where it was just made.
+type clientJSON struct {
+	ID           string   `json:"client_id"`
+	Name         string   `json:"name,omitempty"`
+	Type         string   `json:"type"`
+	Secret       string   `json:"client_secret,omitempty"`
+	SecretIDs    []string `json:"secret_ids,omitempty"`
+	Grants       []string `json:"grants"`
+	Scopes       []string `json:"scopes"`
+	RedirectURIs []string `json:"redirect_uris,omitempty"`
+	SignOutURIs  []string `json:"sign_out_uris,omitempty"`
+	AccessTTL    string   `json:"access_ttl"`
+	RefreshTTL   string   `json:"refresh_ttl"`
+	Managed      bool     `json:"managed"`
+}
+
+func describeClient(c client.Client) clientJSON {
+	d := clientJSON{
+		ID: c.ID, Name: c.Name, Type: "confidential", Grants: c.Grants, Scopes: c.Scopes,
+		RedirectURIs: c.RedirectURIs, SignOutURIs: c.SignOutURIs,
+		AccessTTL: c.AccessTTL.String(), RefreshTTL: c.RefreshTTL.String(), Managed: c.Managed,
+	}
+	if c.Public {
+		d.Type = "public"
+	}
+	for _, secret := range c.Secrets {
+		d.SecretIDs = append(d.SecretIDs, secret.ID)
+	}
+	return d
+}
+
+func clientAdd(s *settings) *cobra.Command {
+	var c client.Client
+	cmd := &cobra.Command{
+		Use: "add ID", Short: "Register an app client; its secret is shown once", Args: cobra.ExactArgs(1),
+		Example: "  gatehouse client add reporter --grant client_credentials --scope orders.read\n" +
+			"  gatehouse client add spa --public --redirect-uri https://spa.example.com/cb --scope openid --scope email",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return s.withStore(cmd.Context(), func(ctx context.Context, st *app.Store) error {
+				c.ID = args[0]
+				if len(c.Grants) == 0 {
+					c.Grants = []string{client.AuthorizationCode, client.RefreshToken}
+				}
+				made, secret, err := st.Clients.Create(ctx, c)
+				if err != nil {
+					return problems(fmt.Errorf("add client %s: %w", c.ID, err))
+				}
+				d := describeClient(made)
+				d.Secret = secret
+				return s.print(d, func(w io.Writer) {
+					fmt.Fprintf(w, "client_id      %s\n", d.ID)
+					if secret != "" {
+						fmt.Fprintf(w, "client_secret  %s\n", secret)
+						fmt.Fprintln(s.Err, "The secret is not shown again.")
+					}
+				})
+			})
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&c.Name, "name", "", "display `NAME`")
+	f.BoolVar(&c.Public, "public", false, "a client that cannot keep a secret: a browser or a phone")
+	f.StringSliceVar(&c.Grants, "grant", nil, "`GRANT` it may use: authorization_code, refresh_token, client_credentials (default: the first two)")
+	f.StringSliceVar(&c.Scopes, "scope", nil, "`SCOPE` it may ask for; may be repeated")
+	f.StringSliceVar(&c.RedirectURIs, "redirect-uri", nil, "`URI` a code may be sent to, compared exactly; may be repeated")
+	f.StringSliceVar(&c.SignOutURIs, "sign-out-uri", nil, "`URI` the browser may be sent to after sign-out; may be repeated")
+	f.DurationVar(&c.AccessTTL, "access-ttl", client.DefaultTTL, "life of its access tokens, 5m to 24h")
+	f.DurationVar(&c.IDTTL, "id-ttl", client.DefaultTTL, "life of its ID tokens, 5m to 24h")
+	f.DurationVar(&c.RefreshTTL, "refresh-ttl", client.DefaultRefreshTTL, "life of a refresh token and all that follow it")
+	return cmd
+}
+
+func clientList(s *settings) *cobra.Command {
+	return &cobra.Command{
+		Use: "list", Short: "List app clients", Args: cobra.NoArgs, Example: "  gatehouse client list",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return s.withStore(cmd.Context(), func(ctx context.Context, st *app.Store) error {
+				clients, err := st.Clients.List(ctx)
+				if err != nil {
+					return problems(fmt.Errorf("list clients: %w", err))
+				}
+				all := []clientJSON{}
+				for _, c := range clients {
+					all = append(all, describeClient(c))
+				}
+				return s.print(all, func(w io.Writer) {
+					t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+					fmt.Fprintln(t, "CLIENT_ID\tTYPE\tGRANTS\tSCOPES")
+					for _, c := range all {
+						fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", c.ID, c.Type, strings.Join(c.Grants, ","), orDash(strings.Join(c.Scopes, ",")))
+					}
+					t.Flush()
+				})
+			})
+		},
+	}
+}
+
+func clientShow(s *settings) *cobra.Command {
+	return &cobra.Command{
+		Use: "show ID", Short: "Show an app client", Args: cobra.ExactArgs(1), Example: "  gatehouse client show orders-job",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return s.withStore(cmd.Context(), func(ctx context.Context, st *app.Store) error {
+				c, err := st.Clients.Find(ctx, args[0])
+				if err != nil {
+					return problems(fmt.Errorf("find client %s: %w", args[0], err))
+				}
+				d := describeClient(c)
+				return s.print(d, func(w io.Writer) {
+					fmt.Fprintf(w, "%s  %s  grants: %s  scopes: %s\n", d.ID, d.Type, strings.Join(d.Grants, ", "), orDash(strings.Join(d.Scopes, ", ")))
+					for _, u := range d.RedirectURIs {
+						fmt.Fprintf(w, "  redirect  %s\n", u)
+					}
+					for _, u := range d.SignOutURIs {
+						fmt.Fprintf(w, "  sign-out  %s\n", u)
+					}
+					for _, id := range d.SecretIDs {
+						fmt.Fprintf(w, "  secret    %s\n", id)
+					}
+				})
+			})
+		},
+	}
+}
+
+// clientSecret replaces a secret without a gap: add the second, change the
+// program over, remove the first.
+func clientSecret(s *settings) *cobra.Command {
+	add := &cobra.Command{
+		Use: "add ID", Short: "Give a client a second secret, shown once", Args: cobra.ExactArgs(1), Example: "  gatehouse client secret add reporter",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return s.withStore(cmd.Context(), func(ctx context.Context, st *app.Store) error {
+				made, value, err := st.Clients.AddSecret(ctx, args[0])
+				if err != nil {
+					return problems(fmt.Errorf("add secret: %w", err))
+				}
+				return s.print(map[string]string{"secret_id": made.ID, "client_secret": value}, func(w io.Writer) {
+					fmt.Fprintf(w, "secret_id      %s\nclient_secret  %s\n", made.ID, value)
+					fmt.Fprintln(s.Err, "The secret is not shown again.")
+				})
+			})
+		},
+	}
+	remove := &cobra.Command{
+		Use: "remove ID SECRET_ID", Short: "Remove a secret of a client", Args: cobra.ExactArgs(2), Example: "  gatehouse client secret remove reporter k3v7q2ab",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return s.withStore(cmd.Context(), func(ctx context.Context, st *app.Store) error {
+				if err := st.Clients.RemoveSecret(ctx, args[0], args[1]); err != nil {
+					return problems(fmt.Errorf("remove secret: %w", err))
+				}
+				return s.done("secret %s of %s removed", args[1], args[0])
+			})
+		},
+	}
+	return noun("secret", "Secrets of an app client", add, remove)
+}
+
+func clientDelete(s *settings) *cobra.Command {
+	var yes bool
+	cmd := &cobra.Command{
+		Use: "delete ID", Short: "Delete an app client, and end its tokens", Args: cobra.ExactArgs(1), Example: "  gatehouse client delete reporter --yes",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return s.withStore(cmd.Context(), func(ctx context.Context, st *app.Store) error {
+				if err := s.confirm(yes, "Delete the client %s?", args[0]); err != nil {
+					return err
+				}
+				if err := st.Clients.Delete(ctx, args[0]); err != nil {
+					return problems(fmt.Errorf("delete client %s: %w", args[0], err))
+				}
+				return s.done("client %s deleted", args[0])
+			})
+		},
+	}
+	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask")
+	return cmd
+}

@@ -1,0 +1,150 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// Streams are the three standard streams of a command.
+type Streams struct {
+	In  io.Reader
+	Out io.Writer
+	Err io.Writer
+}
+
+// Exit codes of every command.
+const (
+	exitFine     = 0
+	exitProblems = 1
+	exitUsage    = 2
+	exitNoReach  = 3
+)
+
+// exitError carries an exit code with the sentence to print; quiet says that
+// everything has been printed already.
+type exitError struct {
+	code  int
+	quiet bool
+	err   error
+}
+
+func (e *exitError) Error() string { return e.err.Error() }
+func (e *exitError) Unwrap() error { return e.err }
+
+// problems is a command that ran and found something wrong.
+func problems(err error) error { return &exitError{code: exitProblems, err: err} }
+
+// usage is a command that was called wrongly.
+func usage(format string, a ...any) error {
+	return &exitError{code: exitUsage, err: fmt.Errorf(format, a...)}
+}
+
+// unreachable is a command that could not reach what it needs.
+func unreachable(err error) error { return &exitError{code: exitNoReach, err: err} }
+
+// settings are the flags every command takes.
+type settings struct {
+	Streams
+	config string // --config
+	output string // --output: text or json
+}
+
+// Main runs the command line args, without the program's name, and returns
+// the exit code.
+func Main(ctx context.Context, args []string, streams Streams) int {
+	root := newRoot(&settings{Streams: streams})
+	root.SetArgs(args)
+	root.SetIn(streams.In)
+	root.SetOut(streams.Out)
+	root.SetErr(streams.Err)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return exitFine
+	}
+	var exit *exitError
+	if errors.As(err, &exit) {
+		if !exit.quiet {
+			fmt.Fprintln(streams.Err, "gatehouse:", exit.err)
+		}
+		return exit.code
+	}
+	// What cobra itself finds wrong is how the command was called.
+	fmt.Fprintln(streams.Err, "gatehouse:", err)
+	return exitUsage
+}
+
+const welcome = `Put a login in front of anything.
+
+Start here:
+  gatehouse demo      a gateway, sign-in and a demo application, in one process
+  gatehouse check     read the configuration and report every mistake
+  gatehouse serve     run the gateway
+  gatehouse explain   say who may open what, and why
+  gatehouse user      people who can sign in
+
+All commands: gatehouse help`
+
+func newRoot(s *settings) *cobra.Command {
+	root := &cobra.Command{
+		Use:           "gatehouse",
+		Short:         "Put a login in front of anything",
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			fmt.Fprintln(s.Out, welcome)
+			return nil
+		},
+	}
+	root.PersistentFlags().StringVar(&s.config, "config", "", "configuration `FILE` (default ./gatehouse.yaml, then /etc/gatehouse/gatehouse.yaml)")
+	root.PersistentFlags().StringVar(&s.output, "output", "text", "`FORMAT` of the answer: text or json")
+	root.PersistentPreRunE = func(*cobra.Command, []string) error {
+		if s.output != "text" && s.output != "json" {
+			return usage("--output is %q, want text or json", s.output)
+		}
+		return nil
+	}
+	root.SuggestionsMinimumDistance = 2
+	root.AddCommand(
+		newDemo(s), newServe(s), newCheck(s), newExplain(s), newHealth(s),
+		newUser(s), newGroup(s), newClient(s), newScope(s), newKey(s), newVersion(s),
+	)
+	return root
+}
+
+// print writes v as JSON, or calls text.
+func (s *settings) print(v any, text func(w io.Writer)) error {
+	if s.output == "text" {
+		text(s.Out)
+		return nil
+	}
+	enc := json.NewEncoder(s.Out)
+	enc.SetIndent("", "  ")
+	return enc.Encode(v)
+}
+
+// noun is a command that only groups others.
+func noun(use, short string, children ...*cobra.Command) *cobra.Command {
+	c := &cobra.Command{
+		Use: use, Short: short,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return nil
+			}
+			hint := ""
+			if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+				hint = " — did you mean " + strings.Join(near, " or ") + "?"
+			}
+			return usage("%s has no command %q%s", use, args[0], hint)
+		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	c.AddCommand(children...)
+	return c
+}

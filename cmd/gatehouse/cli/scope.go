@@ -1,0 +1,105 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+
+	"gatehouse/cmd/gatehouse/app"
+	"gatehouse/idp/client"
+
+	"github.com/spf13/cobra"
+)
+
+func newScope(s *settings) *cobra.Command {
+	return noun("scope", "Resource servers and their scopes", scopeAdd(s), scopeList(s), scopeDelete(s))
+}
+
+type scopeJSON struct {
+	Name        string   `json:"name"`
+	Server      string   `json:"resource_server"`
+	Description string   `json:"description,omitempty"`
+	Groups      []string `json:"groups,omitempty"`
+}
+
+func scopeAdd(s *settings) *cobra.Command {
+	var sc client.Scope
+	cmd := &cobra.Command{
+		Use: "add NAME", Short: "Make a scope of a resource server, and the server if it is new", Args: cobra.ExactArgs(1),
+		Long: "Make a scope of a resource server, and the server if it is new.\n\n" +
+			"With --group the scope is given only to people in one of the groups, and to\nno machine.",
+		Example: "  gatehouse scope add orders.read --server orders --description \"Read orders\"\n" +
+			"  gatehouse scope add payroll.read --server payroll --group finance",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return s.withStore(cmd.Context(), func(ctx context.Context, st *app.Store) error {
+				sc.Name = args[0]
+				err := st.Clients.PutScope(ctx, sc)
+				if errors.Is(err, client.ErrNotFound) {
+					if err = st.Clients.PutServer(ctx, client.ResourceServer{ID: sc.Server}); err == nil {
+						err = st.Clients.PutScope(ctx, sc)
+					}
+				}
+				if err != nil {
+					return problems(fmt.Errorf("add scope %s: %w", sc.Name, err))
+				}
+				return s.done("scope %s of %s made", sc.Name, sc.Server)
+			})
+		},
+	}
+	cmd.Flags().StringVar(&sc.Server, "server", "", "`ID` of the resource server it belongs to")
+	cmd.Flags().StringVar(&sc.Description, "description", "", "what it allows, in words")
+	cmd.Flags().StringSliceVar(&sc.Groups, "group", nil, "`GROUP` whose members alone get it; may be repeated")
+	if err := cmd.MarkFlagRequired("server"); err != nil {
+		panic(err) // the flag is defined four lines above
+	}
+	return cmd
+}
+
+func scopeList(s *settings) *cobra.Command {
+	return &cobra.Command{
+		Use: "list", Short: "List scopes", Args: cobra.NoArgs, Example: "  gatehouse scope list",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return s.withStore(cmd.Context(), func(ctx context.Context, st *app.Store) error {
+				scopes, err := st.Clients.Scopes(ctx)
+				if err != nil {
+					return problems(fmt.Errorf("list scopes: %w", err))
+				}
+				all := []scopeJSON{}
+				for _, sc := range scopes {
+					all = append(all, scopeJSON{sc.Name, sc.Server, sc.Description, sc.Groups})
+				}
+				return s.print(all, func(w io.Writer) {
+					t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+					fmt.Fprintln(t, "SCOPE\tSERVER\tGROUPS\tDESCRIPTION")
+					for _, sc := range all {
+						fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", sc.Name, sc.Server, orDash(strings.Join(sc.Groups, ",")), orDash(sc.Description))
+					}
+					t.Flush()
+				})
+			})
+		},
+	}
+}
+
+func scopeDelete(s *settings) *cobra.Command {
+	var yes bool
+	cmd := &cobra.Command{
+		Use: "delete NAME", Short: "Delete a scope", Args: cobra.ExactArgs(1), Example: "  gatehouse scope delete payroll.read --yes",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return s.withStore(cmd.Context(), func(ctx context.Context, st *app.Store) error {
+				if err := s.confirm(yes, "Delete the scope %s?", args[0]); err != nil {
+					return err
+				}
+				if err := st.Clients.DeleteScope(ctx, args[0]); err != nil {
+					return problems(fmt.Errorf("delete scope %s: %w", args[0], err))
+				}
+				return s.done("scope %s deleted", args[0])
+			})
+		},
+	}
+	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask")
+	return cmd
+}

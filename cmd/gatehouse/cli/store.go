@@ -1,0 +1,64 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os/user"
+	"time"
+
+	"gatehouse/cmd/gatehouse/app"
+	"gatehouse/idp/pool"
+	"gatehouse/internal/audit"
+)
+
+// withStore opens the user pool of the configuration, beside a running server
+// or without one, and runs do as the operating system's user.
+func (s *settings) withStore(ctx context.Context, do func(ctx context.Context, st *app.Store) error) (err error) {
+	plan, _, err := s.load()
+	if err != nil {
+		return err
+	}
+	st, err := app.OpenStore(ctx, plan)
+	if err != nil {
+		return unreachable(err)
+	}
+	defer func() { err = errors.Join(err, st.Close()) }()
+	return do(audit.WithActor(ctx, audit.Actor{Name: "os:" + osUser()}), st)
+}
+
+// withUser finds a user by username or e-mail address.
+func (s *settings) withUser(ctx context.Context, name string, do func(context.Context, *app.Store, pool.User) error) error {
+	return s.withStore(ctx, func(ctx context.Context, st *app.Store) error {
+		u, err := st.Pool.Find(ctx, name)
+		if err != nil {
+			return problems(fmt.Errorf("find user %s: %w", name, err))
+		}
+		return do(ctx, st, u)
+	})
+}
+
+// osUser is the name under which changes are recorded.
+func osUser() string {
+	u, err := user.Current()
+	if err != nil {
+		return "unknown"
+	}
+	return u.Username
+}
+
+// done prints a sentence, or it as JSON.
+func (s *settings) done(format string, a ...any) error {
+	text := fmt.Sprintf(format, a...)
+	return s.print(map[string]string{"done": text}, func(w io.Writer) { fmt.Fprintln(w, text) })
+}
+
+func orDash(text string) string {
+	if text == "" {
+		return "-"
+	}
+	return text
+}
+
+func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }

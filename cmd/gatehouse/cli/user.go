@@ -1,0 +1,198 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+
+	"gatehouse/cmd/gatehouse/app"
+	"gatehouse/idp/pool"
+
+	"github.com/spf13/cobra"
+)
+
+func newUser(s *settings) *cobra.Command {
+	return noun("user", "People who can sign in",
+		userAdd(s), userList(s), userShow(s), userPassword(s),
+		userState(s, "disable", "Keep a user from signing in, and end what is running", (*pool.Pool).Disable),
+		userState(s, "enable", "Let a user sign in again", (*pool.Pool).Enable),
+		userDelete(s))
+}
+
+// userJSON is a user as printed: never the password's hash.
+type userJSON struct {
+	ID            string   `json:"sub"`
+	Username      string   `json:"username"`
+	Email         string   `json:"email,omitempty"`
+	EmailVerified bool     `json:"email_verified"`
+	Name          string   `json:"name,omitempty"`
+	Enabled       bool     `json:"enabled"`
+	Status        string   `json:"status"`
+	Groups        []string `json:"groups"`
+	Created       string   `json:"created"`
+}
+
+func describeUser(ctx context.Context, st *app.Store, u pool.User) (userJSON, error) {
+	groups, err := st.Pool.GroupsOf(ctx, u.ID)
+	if err != nil {
+		return userJSON{}, fmt.Errorf("list groups of %s: %w", u.Username, err)
+	}
+	names := pool.Names(groups)
+	if names == nil {
+		names = []string{}
+	}
+	return userJSON{u.ID, u.Username, u.Email, u.EmailVerified, u.Name, u.Enabled, string(u.Status), names, stamp(u.Created)}, nil
+}
+
+func userAdd(s *settings) *cobra.Command {
+	var n pool.NewUser
+	var from string
+	cmd := &cobra.Command{
+		Use: "add USERNAME", Short: "Make a user", Args: cobra.ExactArgs(1),
+		Long: "Make a user. The password is asked for, or read from a file or standard input;\nit is never an argument.",
+		Example: "  gatehouse user add dana --email dana@example.com --email-verified --group staff\n" +
+			"  gatehouse user add dana --password-file - < secret.txt",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return s.withStore(cmd.Context(), func(ctx context.Context, st *app.Store) error {
+				var err error
+				n.Username = args[0]
+				if n.Password, err = s.secret(from, "password"); err != nil {
+					return err
+				}
+				u, err := st.Pool.Add(ctx, n)
+				if err != nil {
+					return problems(fmt.Errorf("add user %s: %w", n.Username, err))
+				}
+				return s.printUser(ctx, st, u)
+			})
+		},
+	}
+	cmd.Flags().StringVar(&n.Email, "email", "", "`ADDRESS`, which also works as a name to sign in with")
+	cmd.Flags().BoolVar(&n.EmailVerified, "email-verified", false, "the address is known to be theirs; rules by e-mail domain need this")
+	cmd.Flags().StringVar(&n.Name, "name", "", "display `NAME`")
+	cmd.Flags().StringSliceVar(&n.Groups, "group", nil, "`GROUP` to put them into; may be repeated")
+	cmd.Flags().StringVar(&from, "password-file", "", "`FILE` with the password, - for standard input; default: ask")
+	return cmd
+}
+
+func (s *settings) printUser(ctx context.Context, st *app.Store, u pool.User) error {
+	d, err := describeUser(ctx, st, u)
+	if err != nil {
+		return problems(err)
+	}
+	return s.print(d, func(w io.Writer) {
+		state := "enabled"
+		if !d.Enabled {
+			state = "disabled"
+		}
+		fmt.Fprintf(w, "%s  %s  %s  groups: %s  sub: %s\n", d.Username, orDash(d.Email), state, orDash(strings.Join(d.Groups, ", ")), d.ID)
+	})
+}
+
+func userList(s *settings) *cobra.Command {
+	return &cobra.Command{
+		Use: "list", Short: "List users", Args: cobra.NoArgs,
+		Example: "  gatehouse user list\n  gatehouse user list --output json",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return s.withStore(cmd.Context(), func(ctx context.Context, st *app.Store) error {
+				all := []userJSON{}
+				for after := ""; ; {
+					page, err := st.Pool.List(ctx, after, 500)
+					if err != nil {
+						return problems(fmt.Errorf("list users: %w", err))
+					}
+					for _, u := range page {
+						d, err := describeUser(ctx, st, u)
+						if err != nil {
+							return problems(err)
+						}
+						all, after = append(all, d), u.Username
+					}
+					if len(page) < 500 {
+						break
+					}
+				}
+				return s.print(all, func(w io.Writer) { tabulateUsers(w, all) })
+			})
+		},
+	}
+}
+
+func tabulateUsers(w io.Writer, all []userJSON) {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "USERNAME\tEMAIL\tENABLED\tGROUPS\tSUB")
+	for _, u := range all {
+		fmt.Fprintf(t, "%s\t%s\t%t\t%s\t%s\n", u.Username, orDash(u.Email), u.Enabled, orDash(strings.Join(u.Groups, ",")), u.ID)
+	}
+	t.Flush()
+}
+
+func userShow(s *settings) *cobra.Command {
+	return &cobra.Command{
+		Use: "show NAME", Short: "Show a user, by username or e-mail address", Args: cobra.ExactArgs(1),
+		Example: "  gatehouse user show dana\n  gatehouse user show dana@example.com --output json",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return s.withUser(cmd.Context(), args[0], s.printUser)
+		},
+	}
+}
+
+func userPassword(s *settings) *cobra.Command {
+	var from string
+	cmd := &cobra.Command{
+		Use: "password NAME", Short: "Set a user's password, and end what is running", Args: cobra.ExactArgs(1),
+		Example: "  gatehouse user password dana\n  gatehouse user password dana --password-file -",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return s.withUser(cmd.Context(), args[0], func(ctx context.Context, st *app.Store, u pool.User) error {
+				pass, err := s.secret(from, "new password")
+				if err != nil {
+					return err
+				}
+				if err := st.Pool.SetPassword(ctx, u.ID, pass, pool.Confirmed); err != nil {
+					return problems(fmt.Errorf("set password of %s: %w", u.Username, err))
+				}
+				return s.done("password of %s set; sessions and tokens of before have ended", u.Username)
+			})
+		},
+	}
+	cmd.Flags().StringVar(&from, "password-file", "", "`FILE` with the password, - for standard input; default: ask")
+	return cmd
+}
+
+func userState(s *settings, verb, short string, do func(*pool.Pool, context.Context, string) error) *cobra.Command {
+	return &cobra.Command{
+		Use: verb + " NAME", Short: short, Args: cobra.ExactArgs(1),
+		Example: "  gatehouse user " + verb + " dana",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return s.withUser(cmd.Context(), args[0], func(ctx context.Context, st *app.Store, u pool.User) error {
+				if err := do(st.Pool, ctx, u.ID); err != nil {
+					return problems(fmt.Errorf("%s %s: %w", verb, u.Username, err))
+				}
+				return s.done("%s: %sd", u.Username, verb)
+			})
+		},
+	}
+}
+
+func userDelete(s *settings) *cobra.Command {
+	var yes bool
+	cmd := &cobra.Command{
+		Use: "delete NAME", Short: "Delete a user for good, and end what is running", Args: cobra.ExactArgs(1),
+		Example: "  gatehouse user delete dana\n  gatehouse user delete dana --yes",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return s.withUser(cmd.Context(), args[0], func(ctx context.Context, st *app.Store, u pool.User) error {
+				if err := s.confirm(yes, "Delete %s (%s) for good?", u.Username, orDash(u.Email)); err != nil {
+					return err
+				}
+				if err := st.Pool.Delete(ctx, u.ID); err != nil {
+					return problems(fmt.Errorf("delete %s: %w", u.Username, err))
+				}
+				return s.done("%s: deleted; the configuration does not bring them back", u.Username)
+			})
+		},
+	}
+	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask")
+	return cmd
+}
