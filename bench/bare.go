@@ -1,0 +1,58 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"net/url"
+	"sync"
+	"time"
+)
+
+// buffers lends out what bodies are copied through.
+type buffers struct{ pool sync.Pool }
+
+func (b *buffers) Get() []byte {
+	if buf, ok := b.pool.Get().(*[]byte); ok {
+		return *buf
+	}
+	return make([]byte, 32<<10)
+}
+
+func (b *buffers) Put(buf []byte) { b.pool.Put(&buf) }
+
+// serveBare is the yardstick: the standard library's proxy with a transport
+// that keeps its connections, and nothing else.
+func serveBare(ctx context.Context, addr, to string) error {
+	upstream, err := url.Parse(to)
+	if err != nil {
+		return fmt.Errorf("upstream of the bare proxy: %w", err)
+	}
+	server := &http.Server{
+		Addr:              addr,
+		ReadHeaderTimeout: 10 * time.Second,
+		Handler: &httputil.ReverseProxy{
+			BufferPool: &buffers{},
+			Rewrite: func(p *httputil.ProxyRequest) {
+				p.SetURL(upstream)
+				p.SetXForwarded()
+			},
+			// The default keeps two idle connections a host, and so opens one
+			// for nearly every request of a busy proxy.
+			Transport: &http.Transport{
+				DialContext:         (&net.Dialer{Timeout: 5 * time.Second}).DialContext,
+				MaxIdleConns:        4096,
+				MaxIdleConnsPerHost: 1024,
+				IdleConnTimeout:     90 * time.Second,
+				DisableCompression:  true,
+			},
+		},
+	}
+	context.AfterFunc(ctx, func() { _ = server.Close() })
+	if err := server.ListenAndServe(); ctx.Err() == nil {
+		return fmt.Errorf("bare proxy: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,75 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os/exec"
+	"regexp"
+	"strconv"
+	"time"
+)
+
+// load is what wrk tells of one run.
+type load struct {
+	requests int
+	rate     float64 // requests a second
+	p50, p99 time.Duration
+}
+
+var (
+	wrkTotal  = regexp.MustCompile(`(\d+) requests in`)
+	wrkRate   = regexp.MustCompile(`Requests/sec:\s+([0-9.]+)`)
+	wrkP50    = regexp.MustCompile(`\n\s+50%\s+([0-9.]+)(us|ms|s)`)
+	wrkP99    = regexp.MustCompile(`\n\s+99%\s+([0-9.]+)(us|ms|s)`)
+	wrkRefuse = regexp.MustCompile(`(?m)^\s+(?:Non-2xx or 3xx responses|Socket errors):.*$`)
+)
+
+// runLoad lets wrk ask t for the plan's duration, and takes the CPU time of
+// t's process before and after.
+func runLoad(ctx context.Context, p plan, t target) (sample, error) {
+	args := []string{"-t1", "-c" + strconv.Itoa(p.connections), fmt.Sprintf("-d%ds", int(p.duration.Seconds())), "--latency"}
+	for name, values := range t.header {
+		args = append(args, "-H", name+": "+values[0])
+	}
+	before, err := t.proc.cpu()
+	if err != nil {
+		return sample{}, err
+	}
+	out, err := exec.CommandContext(ctx, "wrk", append(args, t.url)...).CombinedOutput()
+	if err != nil {
+		return sample{}, fmt.Errorf("run wrk on %s: %w\n%s", t.url, err, out)
+	}
+	after, err := t.proc.cpu()
+	if err != nil {
+		return sample{}, err
+	}
+	l, err := readLoad(string(out))
+	if err != nil {
+		return sample{}, fmt.Errorf("%s at %s: %w", t.name, t.url, err)
+	}
+	return sample{load: l, cpu: (after - before) / time.Duration(l.requests)}, nil
+}
+
+// readLoad reads wrk's report. A run with a single refusal measured something
+// else than it was meant to, and is an error.
+func readLoad(text string) (load, error) {
+	if bad := wrkRefuse.FindString(text); bad != "" {
+		return load{}, errors.New("not every request was answered 200:" + bad)
+	}
+	total, rate := wrkTotal.FindStringSubmatch(text), wrkRate.FindStringSubmatch(text)
+	p50, p99 := wrkP50.FindStringSubmatch(text), wrkP99.FindStringSubmatch(text)
+	if total == nil || rate == nil || p50 == nil || p99 == nil {
+		return load{}, fmt.Errorf("cannot read wrk's report:\n%s", text)
+	}
+	var l load
+	var errs [4]error
+	l.requests, errs[0] = strconv.Atoi(total[1])
+	l.rate, errs[1] = strconv.ParseFloat(rate[1], 64)
+	l.p50, errs[2] = time.ParseDuration(p50[1] + p50[2])
+	l.p99, errs[3] = time.ParseDuration(p99[1] + p99[2])
+	if l.requests == 0 {
+		return load{}, errors.New("no request was answered")
+	}
+	return l, errors.Join(errs[:]...)
+}

@@ -1,0 +1,43 @@
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+)
+
+// binary is the gatehouse under test, built once.
+var binary string
+
+// scratch is the directory of this run; it is removed at the end.
+var scratch string
+
+func TestMain(m *testing.M) {
+	code, err := run(m)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+func run(m *testing.M) (int, error) {
+	var err error
+	if scratch, err = os.MkdirTemp("", "gatehouse-e2e-"); err != nil {
+		return 0, err
+	}
+	defer os.RemoveAll(scratch)
+	binary = os.Getenv("GATEHOUSE_E2E_BINARY")
+	if binary == "" {
+		binary = filepath.Join(scratch, "gatehouse")
+		build := exec.Command("go", "build", "-o", binary, "./cmd/gatehouse")
+		build.Dir = ".."
+		if out, err := build.CombinedOutput(); err != nil {
+			return 0, fmt.Errorf("build gatehouse: %w\n%s", err, out)
+		}
+	}
+	defer endShared()
+	return m.Run(), nil
+}
