@@ -69,9 +69,9 @@ func (m *Machine) password(ctx context.Context, p Pending, a Answer) (pool.User,
 	if err != nil {
 		return pool.User{}, err
 	}
-	wait, err := m.Tries.Count(ctx, Try{Account: account, Now: m.Now(), Free: m.cfg.AccountTries, MaxWait: m.cfg.MaxWait})
+	wait, err := m.count(ctx, account)
 	if err != nil {
-		return pool.User{}, fmt.Errorf("count try: %w", err)
+		return pool.User{}, err
 	}
 	user, err := m.check(ctx, a)
 	if err == nil && wait > 0 {
@@ -93,6 +93,33 @@ func (m *Machine) password(ctx context.Context, p Pending, a Answer) (pool.User,
 		return pool.User{}, ErrMustChange
 	}
 	return user, nil
+}
+
+// patience is how long the waits of an account are sat out here before the
+// answer is refused.
+const patience = 5 * time.Second
+
+// count raises the account's count and returns how long it has to wait. A
+// person who answers in more tabs at once than there are free tries is not
+// told that the right password is wrong: short waits are sat out, whether the
+// answer is right or not, and a right one clears the count meanwhile. It buys
+// nobody a guess: each is counted, and none before its time.
+func (m *Machine) count(ctx context.Context, account string) (time.Duration, error) {
+	for left := patience; ; {
+		wait, err := m.Tries.Count(ctx, Try{Account: account, Now: m.Now(), Free: m.cfg.AccountTries, MaxWait: m.cfg.MaxWait})
+		if err != nil {
+			return 0, fmt.Errorf("count try: %w", err)
+		}
+		if wait == 0 || wait > left {
+			return wait, nil
+		}
+		left -= wait
+		select {
+		case <-ctx.Done():
+			return 0, fmt.Errorf("count try: %w", ctx.Err())
+		case <-time.After(wait):
+		}
+	}
 }
 
 // check asks the pool and makes one error of all that must look alike.
