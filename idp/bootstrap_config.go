@@ -218,8 +218,8 @@ func (b *Bootstrap) checkClients(r *conf.Report, scopes []string) {
 		case !c.Public && len(secret) < minSecret:
 			r.Errorf(&c.Secret, "client %q needs a secret of at least %d characters, or public: true", c.ID, minSecret)
 		}
-		if slices.Contains(c.grants(), client.AuthorizationCode) && len(c.RedirectURIs) == 0 {
-			r.Errorf(&c.Grants, "authorization_code needs redirect_uris")
+		if err := c.client().Check(); err != nil && c.ID != "" {
+			r.Errorf(c.Pos, "%v", err)
 		}
 		checkKnown(r, &c.Scopes, "scope", c.Scopes, known)
 	}

@@ -119,6 +119,10 @@ func (c Client) withDefaults() Client {
 	return c
 }
 
+// Check returns ErrInvalid with a reason when c could not be registered, with
+// lifetimes that are zero taken as their defaults.
+func (c Client) Check() error { return c.withDefaults().check() }
+
 var idPattern = regexp.MustCompile(`^[A-Za-z0-9_-]{1,128}$`)
 
 // check returns ErrInvalid with a reason when c may not be stored.

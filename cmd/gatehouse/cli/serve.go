@@ -25,6 +25,8 @@ func newServe(s *settings) *cobra.Command {
 				return err
 			}
 			log := slog.New(slog.NewJSONHandler(s.Err, &slog.HandlerOptions{Level: &level}))
+			// net/http and its transports speak through the standard logger.
+			slog.SetDefault(log)
 			for _, warning := range plan.Summary().Warnings {
 				log.Warn(warning)
 			}
