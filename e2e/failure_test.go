@@ -85,6 +85,7 @@ func TestDemoAndServeKeepApart(t *testing.T) {
 	if code == 0 || !strings.Contains(stdout+stderr, "demo") {
 		t.Errorf("serve on a demo's data exits %d: %s%s", code, stdout, stderr)
 	}
+	oneSentence(t, stdout+stderr)
 }
 
 func TestSizesAreBounded(t *testing.T) {

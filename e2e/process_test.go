@@ -39,6 +39,16 @@ func (o *transcript) String() string {
 	return o.text.String()
 }
 
+// tail is what to show of it when a test fails: the last lines.
+func (o *transcript) tail() string {
+	lines := strings.Split(strings.TrimSpace(o.String()), "\n")
+	lines = lines[max(0, len(lines)-25):]
+	for i, line := range lines {
+		lines[i] = line[:min(len(line), 500)]
+	}
+	return strings.Join(lines, "\n")
+}
+
 // process is a program that a test started, and that the test ends by its id.
 type process struct {
 	name string
@@ -103,7 +113,7 @@ func startProcess(t *testing.T, name string, env []string, program string, args 
 			}
 		}
 		if t.Failed() {
-			t.Logf("%s printed:\n%s", name, p.out)
+			t.Logf("%s printed:\n%s", name, p.out.tail())
 		}
 	})
 	return p
@@ -154,7 +164,7 @@ func launchDemo(cache string, port int, args ...string) (*demo, error) {
 			return nil, fmt.Errorf("gatehouse demo printed no address:\n%s", p.out)
 		}
 	}
-	if err := waitFor(p, d.url+"/healthz"); err != nil {
+	if err := waitFor(p, d.url+"/_gatehouse/health"); err != nil {
 		return nil, err
 	}
 	return d, nil
@@ -176,7 +186,7 @@ func waitFor(p *process, url string) error {
 		last = resp.Status
 	}
 	p.end()
-	return fmt.Errorf("%s does not answer at %s: %v\n%s", p.name, url, last, p.out)
+	return fmt.Errorf("%s does not answer at %s: %v\n%s", p.name, url, last, p.out.tail())
 }
 
 // startDemo starts a demo of the test's own.
@@ -198,7 +208,7 @@ func startDemoAt(t *testing.T, port int, args ...string) *demo {
 			}
 		}
 		if t.Failed() {
-			t.Logf("gatehouse demo printed:\n%s", d.out)
+			t.Logf("gatehouse demo printed:\n%s", d.out.tail())
 		}
 	})
 	return d
@@ -279,7 +289,7 @@ func startServe(t *testing.T, dir, url, text string) *gateway {
 		t.Fatal(err)
 	}
 	p := startProcess(t, "gatehouse serve", nil, binary, "serve", "--config", path)
-	if err := waitFor(p, url+"/healthz"); err != nil {
+	if err := waitFor(p, url+"/_gatehouse/health"); err != nil {
 		t.Fatal(err)
 	}
 	return &gateway{process: p, url: url, config: path}

@@ -198,26 +198,36 @@ func (a *answer) form() (*form, error) {
 	}
 	f := &form{action: action, method: strings.ToUpper(head["method"]), values: url.Values{}}
 	for _, m := range inputTag.FindAllStringSubmatch(found[2], -1) {
-		at := attributes(m[2])
-		name := at["name"]
-		switch {
-		case name == "" || at["type"] == "checkbox":
-		case at["type"] == "password":
-			f.password = name
-		case strings.EqualFold(m[1], "button") || at["type"] == "submit":
-			if !f.values.Has(name) {
-				f.values.Set(name, at["value"])
-			}
-		case at["type"] == "hidden":
-			f.values.Set(name, at["value"])
-		default:
-			if f.name == "" {
-				f.name = name
-			}
-			f.values.Set(name, at["value"])
+		f.take(strings.ToLower(m[1]), attributes(m[2]))
+	}
+	// A button may stand elsewhere and name its form.
+	for _, m := range inputTag.FindAllStringSubmatch(a.body, -1) {
+		if at := attributes(m[2]); head["id"] != "" && at["form"] == head["id"] {
+			f.take(strings.ToLower(m[1]), at)
 		}
 	}
 	return f, nil
+}
+
+// take adds one field to the form; of several buttons, the first is pressed.
+func (f *form) take(tag string, at map[string]string) {
+	name := at["name"]
+	switch {
+	case name == "" || at["type"] == "checkbox":
+	case at["type"] == "password":
+		f.password = name
+	case tag == "button" || at["type"] == "submit":
+		if !f.values.Has(name) {
+			f.values.Set(name, at["value"])
+		}
+	case at["type"] == "hidden":
+		f.values.Set(name, at["value"])
+	default:
+		if f.name == "" {
+			f.name = name
+		}
+		f.values.Set(name, at["value"])
+	}
 }
 
 // submit posts a form as a browser does and follows redirects to the end.

@@ -224,7 +224,7 @@ bootstrap:
 		t.Fatal("no mistake was found")
 	}
 	for _, want := range []string{"lower case", "shorter than idp.sso.idle", `group "admins" stands here twice`, `did you mean admins?`, "fewer than 8",
-		`user "ALICE" stands here twice`, `"openid" cannot be`, "gateway's own", "at least 24", "needs redirect_uris", "did you mean orders.read?"} {
+		`user "ALICE" stands here twice`, `"openid" cannot be`, "gateway's own", "at least 24", "authorization_code needs a redirect URI", "did you mean orders.read?"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("the report lacks %q:\n%v", want, err)
 		}

@@ -24,6 +24,9 @@ const provider = new Provider(issuer, {
   },
   issueRefreshToken: async (ctx, client) => client.grantTypeAllowed('refresh_token'),
   rotateRefreshToken: true,
+  // RP-Initiated Logout §2 wants GET and POST; POST is off here by default.
+  enableHttpPostMethods: true,
+  cookies: { long: { httpOnly: true, sameSite: 'none' } },
   // Nobody is asked for consent: the client is the operator's own.
   loadExistingGrant: async ctx => {
     const grant = new ctx.oidc.provider.Grant({ clientId: ctx.oidc.client.clientId, accountId: ctx.oidc.session.accountId })

@@ -119,7 +119,9 @@ func (t *transport) serve(w *writer, r *http.Request, done func()) {
 			// The value may hold anything; its type is enough to look for.
 			w.finish(fmt.Errorf("%w: %T", ErrPanic, p))
 		} else {
-			w.finish(nil)
+			// A handler that ends because its time is up has not finished what
+			// it was saying: that must not look like the end of the body.
+			w.finish(context.Cause(r.Context()))
 		}
 		_ = r.Body.Close() // whatever the handler left unread is of no use
 		done()

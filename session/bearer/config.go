@@ -3,6 +3,7 @@ package bearer
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -111,7 +112,7 @@ func checkURL(s string) error {
 	switch {
 	case s == "":
 		return errors.New("it is missing")
-	case err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" && strings.Contains(s, "#") || u.Fragment != "":
+	case err != nil || u.Host == "" || u.User != nil || u.Fragment != "":
 		return fmt.Errorf("%q is not a URL such as https://login.example.com", s)
 	case u.Scheme == "https", u.Scheme == "http" && loopback(u.Hostname()):
 		return nil
@@ -120,7 +121,8 @@ func checkURL(s string) error {
 }
 
 func loopback(host string) bool {
-	return host == "localhost" || strings.HasSuffix(host, ".localhost") || host == "::1" || strings.HasPrefix(host, "127.")
+	addr, err := netip.ParseAddr(host)
+	return host == "localhost" || strings.HasSuffix(host, ".localhost") || err == nil && addr.IsLoopback()
 }
 
 // Own returns the rules for access tokens of the embedded provider: Cognito's

@@ -2,6 +2,7 @@ package login
 
 import (
 	"maps"
+	"net/netip"
 	"net/url"
 	"regexp"
 	"slices"
@@ -94,5 +95,6 @@ func (c *Config) Check(r *conf.Report) {
 }
 
 func loopback(host string) bool {
-	return host == "localhost" || strings.HasSuffix(host, ".localhost") || host == "::1" || strings.HasPrefix(host, "127.")
+	addr, err := netip.ParseAddr(host)
+	return host == "localhost" || strings.HasSuffix(host, ".localhost") || err == nil && addr.IsLoopback()
 }

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"gatehouse/internal/inproc"
 	"gatehouse/internal/jose"
 )
 
@@ -26,7 +27,7 @@ type issuer struct {
 
 	mu       sync.Mutex
 	key      *jose.Key
-	retired  []*jose.Key
+	signer   *jose.Key // signs instead of key, without being published
 	codes    map[string]grant
 	refresh  map[string]grant
 	revoked  []string
@@ -46,13 +47,36 @@ type grant struct {
 
 func newIssuer(t testing.TB) *issuer {
 	t.Helper()
-	i := &issuer{t: t, codes: map[string]grant{}, refresh: map[string]grant{}, lifetime: 10 * time.Minute}
-	i.rotate("k1")
+	i := newIssuerAt(t, "")
 	i.server = httptest.NewServer(i)
 	t.Cleanup(i.server.Close)
 	i.url = i.server.URL
 	return i
 }
+
+// newIssuerAt returns an issuer that no network reaches.
+func newIssuerAt(t testing.TB, address string) *issuer {
+	t.Helper()
+	der, err := firstKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := jose.ParsePKCS8("k1", jose.RS256, der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &issuer{t: t, url: address, key: key, codes: map[string]grant{}, refresh: map[string]grant{}, lifetime: 10 * time.Minute}
+}
+
+// firstKey is what every issuer begins with: making an RSA key takes longer
+// than most tests.
+var firstKey = sync.OnceValues(func() ([]byte, error) {
+	k, err := jose.GenerateKey(jose.RS256, "k1")
+	if err != nil {
+		return nil, err
+	}
+	return k.MarshalPKCS8()
+})
 
 func (i *issuer) rotate(kid string) {
 	k, err := jose.GenerateKey(jose.RS256, kid)
@@ -61,9 +85,6 @@ func (i *issuer) rotate(kid string) {
 	}
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	if i.key != nil {
-		i.retired = append(i.retired, i.key)
-	}
 	i.key = k
 }
 
@@ -162,8 +183,12 @@ func (i *issuer) token(w http.ResponseWriter, r *http.Request) {
 	i.tokens++
 	delay, answer := i.delay, i.answer
 	i.mu.Unlock()
-	if delay > 0 {
-		time.Sleep(delay)
+	select {
+	case <-time.After(delay):
+	case <-r.Context().Done():
+		if delay > time.Minute {
+			return // an issuer that never gets to the request
+		}
 	}
 	if answer != nil && answer(w) {
 		return
@@ -219,10 +244,26 @@ func (i *issuer) mint(g grant, refreshed bool) map[string]any {
 		i.mutate(claims)
 	}
 	maps.DeleteFunc(claims, func(_ string, v any) bool { return v == nil })
-	token, err := jose.Sign(i.key, nil, claims)
+	signer := i.key
+	if i.signer != nil {
+		signer = i.signer
+	}
+	token, err := jose.Sign(signer, nil, claims)
 	if err != nil {
 		i.t.Error(err)
 	}
 	out["id_token"] = token
 	return out
+}
+
+// client reaches the issuer over the network, or in process when it has none.
+func (i *issuer) client(address string) *http.Client {
+	if i.server != nil {
+		return &http.Client{}
+	}
+	u, err := url.Parse(address)
+	if err != nil {
+		i.t.Fatal(err)
+	}
+	return inproc.Client(u, i)
 }

@@ -88,7 +88,7 @@ func newWorldOf(t *testing.T, i *issuer, cfg Config) *world {
 	w := &world{t: t, issuer: i, cookie: cookies, feed: feed, site: siteOf(t, "https://app.example.com"), logs: &syncBuffer{}}
 	w.login, err = New(cfg, Parts{
 		Cookies: cookies, Feed: feed, Log: slog.New(slog.NewTextHandler(w.logs, nil)),
-		ClientFor: func(string) *http.Client { return &http.Client{} },
+		ClientFor: i.client,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -507,10 +507,13 @@ func TestIDTokenOfAnotherKey(t *testing.T) {
 	b.signIn("alice", "/")
 	w.issuer.rotate("k2") // a new key is found
 	b.signIn("alice", "/")
-	forged := *w.issuer.key
+	old := w.issuer.key
 	w.issuer.rotate("k3")
-	w.issuer.with(func() { w.issuer.key = &forged }) // signs under k2, publishes k2 only
-	b.signIn("alice", "/")
+	w.issuer.with(func() { w.issuer.signer = old })
+	w = newWorldOf(t, w.issuer, Config{Providers: map[string]*Provider{"main": own(w.issuer)}})
+	b = w.browser()
+	_, err := b.callback(w.issuer.approve(b.begin("/"), "alice"))
+	wantCode(t, "a key that is not published", err, CodeToken)
 	for what, token := range map[string]string{
 		"none": "eyJhbGciOiJub25lIn0.eyJzdWIiOiJhZG1pbiJ9.", "junk": "a.b.c", "empty": "", "HS256": "eyJhbGciOiJIUzI1NiJ9.e30.AAAA",
 	} {

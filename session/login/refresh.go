@@ -63,7 +63,13 @@ func due(s *session.Session, now time.Time) bool {
 
 // latest returns the newest known form of a session.
 func (l *Login) latest(s *session.Session) *session.Session {
-	if n, ok := l.newest.get(s.ID); ok && n.Host == s.Host && n.AccessExpires.After(s.AccessExpires) {
+	n, ok := l.newest.get(s.ID)
+	if !ok || n.Host != s.Host {
+		return s
+	}
+	// A cookie that another replica renewed may be newer than what is
+	// remembered here.
+	if n.AccessExpires.After(s.AccessExpires) || n.AccessExpires.Equal(s.AccessExpires) && n.RefreshToken != s.RefreshToken {
 		return n
 	}
 	return s
@@ -78,9 +84,6 @@ func (l *Login) lead(ctx context.Context, f *flight[*session.Session], p *provid
 	// Deferred, so that nobody waits for ever should the call panic.
 	defer func() {
 		l.mu.Lock()
-		if f.err == nil && f.value != s {
-			l.newest.put(s.ID, f.value, remembered)
-		}
 		delete(l.flights, s.ID)
 		l.mu.Unlock()
 		close(f.done)
@@ -97,15 +100,22 @@ func (l *Login) refresh(ctx context.Context, p *provider, s *session.Session) (*
 		return s, nil
 	}
 	next, err := l.renew(ctx, p, s)
+	if next != nil {
+		l.newest.put(s.ID, next, remembered)
+	}
 	switch {
 	case err == nil:
 		return next, nil
 	case errors.Is(err, ErrEnded):
+		// Not only here: a copy of the cookie elsewhere must not ask again.
 		return nil, errors.Join(err, l.has.Feed.Revoke(ctx, endOf(s)))
 	}
 	// Not every request of the next minutes needs to find out by itself.
 	p.paused.Store(time.Now().Add(pause).UnixNano())
 	l.log.WarnContext(ctx, "session not renewed", "issuer", p.Issuer, "error", err)
+	if canWait && next != nil {
+		return next, nil
+	}
 	if canWait {
 		return s, nil
 	}
@@ -115,7 +125,9 @@ func (l *Login) refresh(ctx context.Context, p *provider, s *session.Session) (*
 	return nil, err
 }
 
-// renew makes one token call (RFC 6749 §6).
+// renew makes one token call (RFC 6749 §6). When the answer holds a new refresh
+// token but an ID token that cannot be verified now, it returns an error and a
+// session that differs in the refresh token alone: the old one is used up.
 func (l *Login) renew(ctx context.Context, p *provider, s *session.Session) (*session.Session, error) {
 	m, err := p.ready(ctx)
 	if err != nil {
@@ -136,7 +148,8 @@ func (l *Login) renew(ctx context.Context, p *provider, s *session.Session) (*se
 	var v *proof
 	if raw, _ := token.Extra("id_token").(string); raw != "" {
 		if v, err = p.verify(ctx, m, token); err != nil {
-			return nil, err
+			next.RefreshToken = token.RefreshToken
+			return &next, err
 		}
 		if err := v.sameUser(s); err != nil {
 			return nil, fmt.Errorf("%w: %w", ErrEnded, err)

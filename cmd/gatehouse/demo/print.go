@@ -153,9 +153,6 @@ func printNext(b *strings.Builder, s Summary) {
 		hints = append(hints, [2]string{s.Address + "/headers", "what the application is told of you"})
 	}
 	hints = append(hints, [2]string{s.Address + "/_gatehouse/me", "who the gateway takes you for"})
-	if s.Explain != "" {
-		hints = append(hints, [2]string{s.Explain, "says why"})
-	}
 	if s.Upstream == "" {
 		hints = append(hints, [2]string{s.Command + " demo --upstream http://localhost:3000", "your own application instead"})
 	}
@@ -168,6 +165,10 @@ func printNext(b *strings.Builder, s Summary) {
 		fmt.Fprintf(t, "  %-12s%s\t%s\n", label, hint[0], hint[1])
 	}
 	t.Flush()
+	if s.Explain != "" {
+		// Too long a line for a column; the shell ignores the end of it.
+		fmt.Fprintf(b, "  %-12s%s    # why bob is refused\n", "", s.Explain)
+	}
 	b.WriteString("\n")
 }
 

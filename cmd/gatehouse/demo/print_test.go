@@ -52,8 +52,8 @@ func TestScreen(t *testing.T) {
   Try         http://localhost:8080/admin/                                   alice may, bob gets 403
               http://localhost:8080/headers                                  what the application is told of you
               http://localhost:8080/_gatehouse/me                            who the gateway takes you for
-              gatehouse explain --as bob GET /admin/                         says why
               go run ./cmd/gatehouse demo --upstream http://localhost:3000   your own application instead
+              gatehouse explain --as bob GET /admin/    # why bob is refused
 
   Data        /tmp/gatehouse-demo-1    temporary, removed when you stop it with Ctrl-C
   Tokens      /tmp/gatehouse-0/8080.sock    for your user only: this is how ` + "`demo token`" + ` finds us

@@ -53,6 +53,9 @@ export async function signOut (page, gateway) {
 
 // at checks where the page is.
 export async function at (page, url) {
-  await page.waitForURL(url)
-  assert.equal(page.url(), url)
+  try {
+    await page.waitForURL(url)
+  } catch (err) {
+    assert.fail(`want ${url}, am at ${page.url()}: ${(await page.locator('body').innerText()).slice(0, 400)}`)
+  }
 }

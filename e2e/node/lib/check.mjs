@@ -15,7 +15,8 @@ export async function step (name, check) {
   try {
     return await check()
   } catch (err) {
-    err.message = `${name}: ${err.message}`
+    // The stack has the message in it already, so that is what must change.
+    err.stack = `${name}: ${err.stack}`
     throw err
   }
 }
