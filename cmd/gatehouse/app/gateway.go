@@ -25,7 +25,7 @@ var gatewayScopes = []string{client.OpenID, client.Email, client.Profile}
 // confidential client, kept in step with public_url at each start.
 func (a *App) registerGateway(ctx context.Context, sealer *keyring.Sealer) error {
 	c := client.Client{
-		ID: idp.GatewayClient, Name: "gatehouse", Managed: true,
+		ID: idp.GatewayClient, Name: a.plan.sites[0].Host, Managed: true,
 		Grants: []string{client.AuthorizationCode, client.RefreshToken},
 		Scopes: gatewayScopes, AccessTTL: a.plan.Config.IDP.GatewayTokenTTL, IDTTL: a.plan.Config.IDP.GatewayTokenTTL,
 		RefreshTTL: max(a.plan.Config.Session.Lifetime, client.MinRefreshTTL),

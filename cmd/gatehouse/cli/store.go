@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"os/user"
 	"time"
 
@@ -43,7 +44,7 @@ func (s *settings) withUser(ctx context.Context, name string, do func(context.Co
 func osUser() string {
 	u, err := user.Current()
 	if err != nil {
-		return "unknown"
+		return fmt.Sprintf("uid-%d", os.Geteuid())
 	}
 	return u.Username
 }

@@ -9,24 +9,30 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"syscall"
 )
 
-// beaconDir is where demos of this user leave their files.
-func beaconDir() (string, error) {
+// beaconDir is where demos of this user leave their files: the user's cache
+// directory, or where the sockets are for a user without a home, as in a
+// container.
+func beaconDir() string {
 	cache, err := os.UserCacheDir()
 	if err != nil {
-		return "", fmt.Errorf("find cache directory: %w", err)
+		return socketDir()
 	}
-	return filepath.Join(cache, "gatehouse"), nil
+	return filepath.Join(cache, "gatehouse")
+}
+
+// socketDir is where the sockets of this user's demos are. It is in the
+// directory for temporary files because paths of sockets are short.
+func socketDir() string {
+	return filepath.Join(os.TempDir(), "gatehouse-"+strconv.Itoa(os.Geteuid()))
 }
 
 // writeBeacon leaves the file of a demo and returns its path.
 func writeBeacon(b beacon, port string) (string, error) {
-	dir, err := beaconDir()
-	if err != nil {
-		return "", err
-	}
+	dir := beaconDir()
 	if err := privateDir(dir); err != nil {
 		return "", err
 	}
@@ -47,11 +53,7 @@ func writeBeacon(b beacon, port string) (string, error) {
 // beacons returns the announced demos, newest first. A file that is not
 // privately ours is not believed.
 func beacons() ([]beacon, error) {
-	dir, err := beaconDir()
-	if err != nil {
-		return nil, err
-	}
-	paths, err := filepath.Glob(filepath.Join(dir, "demo-*.json"))
+	paths, err := filepath.Glob(filepath.Join(beaconDir(), "demo-*.json"))
 	if err != nil {
 		return nil, fmt.Errorf("list demos: %w", err)
 	}

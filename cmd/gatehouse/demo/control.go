@@ -10,7 +10,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -54,7 +53,7 @@ func Announce(addr string, mint MintFunc) (*Control, error) {
 	if err != nil {
 		return nil, fmt.Errorf("announce demo: %w", err)
 	}
-	dir := filepath.Join(os.TempDir(), "gatehouse-"+strconv.Itoa(os.Geteuid()))
+	dir := socketDir()
 	if err := privateDir(dir); err != nil {
 		return nil, err
 	}
