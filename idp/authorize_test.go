@@ -47,6 +47,8 @@ func TestLoopbackPortMayVary(t *testing.T) {
 	b.signIn(newRequest())
 	for uri, ok := range map[string]bool{
 		"http://127.0.0.1/cb": true, "http://127.0.0.1:49152/cb": true, "com.example.app:/cb": true,
+		"http://127.0.0.1:1/cb": true, "http://127.0.0.1:65535/cb": true, "http://127.0.0.1:0/cb": false, "http://127.0.0.1:65536/cb": false,
+		"http://127.0.0.1:99999/cb": false, "http://127.0.0.1:080/cb": false, "http://127.0.0.1:00080/cb": false,
 		"http://127.0.0.1:/cb": false, "http://127.0.0.1:123456/cb": false, "http://127.0.0.1:80@evil.test/cb": false,
 		"http://127.0.0.1.evil.test/cb": false, "http://127.0.0.1:80x/cb": false, "http://127.0.0.1:80/cb/x": false,
 		"http://[::1]:80/cb": false, "http://localhost:80/cb": false, "https://127.0.0.1:80/cb": false, "http://127.0.0.1:80?/cb": false,
@@ -64,8 +66,10 @@ func TestLoopbackPortMayVary(t *testing.T) {
 			t.Errorf("%s: answered at %s", uri, to)
 			continue
 		}
-		got := f.post("/oauth2/token", url.Values{"client_id": {"phone"}, "grant_type": {"authorization_code"},
-			"code": {to.Query().Get("code")}, "redirect_uri": {uri}, "code_verifier": {r.verifier}}, nil)
+		got := f.post("/oauth2/token", url.Values{
+			"client_id": {"phone"}, "grant_type": {"authorization_code"},
+			"code": {to.Query().Get("code")}, "redirect_uri": {uri}, "code_verifier": {r.verifier},
+		}, nil)
 		if got.status != 200 {
 			t.Errorf("%s: token answer %d %v", uri, got.status, got.json)
 		}
@@ -78,15 +82,26 @@ func TestBadRequestsAreToldToTheClient(t *testing.T) {
 	b.signIn(newRequest())
 	challenge := newRequest().query.Get("code_challenge")
 	for _, c := range []struct{ name, value, want string }{
-		{"response_type", "", "invalid_request"}, {"response_type", "token", "unsupported_response_type"},
-		{"response_type", "code id_token", "unsupported_response_type"}, {"response_mode", "form_post", "invalid_request"},
-		{"response_mode", "fragment", "invalid_request"}, {"request", "e30.e30.", "request_not_supported"},
-		{"request_uri", "https://evil.test/x", "request_uri_not_supported"}, {"code_challenge", "", "invalid_request"},
-		{"code_challenge_method", "", "invalid_request"}, {"code_challenge_method", "plain", "invalid_request"},
-		{"code_challenge", challenge + "=", "invalid_request"}, {"code_challenge", challenge[:42], "invalid_request"},
-		{"scope", "openid admin", "invalid_scope"}, {"scope", "offline_access", "invalid_scope"}, {"prompt", "none login", "invalid_request"},
-		{"prompt", "surprise", "invalid_request"}, {"max_age", "-1", "invalid_request"}, {"max_age", "soon", "invalid_request"},
-		{"id_token_hint", "e30.e30.x", "invalid_request"}, {"nonce", strings.Repeat("n", 600), "invalid_request"},
+		{"response_type", "", "invalid_request"},
+		{"response_type", "token", "unsupported_response_type"},
+		{"response_type", "code id_token", "unsupported_response_type"},
+		{"response_mode", "form_post", "invalid_request"},
+		{"response_mode", "fragment", "invalid_request"},
+		{"request", "e30.e30.", "request_not_supported"},
+		{"request_uri", "https://evil.test/x", "request_uri_not_supported"},
+		{"code_challenge", "", "invalid_request"},
+		{"code_challenge_method", "", "invalid_request"},
+		{"code_challenge_method", "plain", "invalid_request"},
+		{"code_challenge", challenge + "=", "invalid_request"},
+		{"code_challenge", challenge[:42], "invalid_request"},
+		{"scope", "openid admin", "invalid_scope"},
+		{"scope", "offline_access", "invalid_scope"},
+		{"prompt", "none login", "invalid_request"},
+		{"prompt", "surprise", "invalid_request"},
+		{"max_age", "-1", "invalid_request"},
+		{"max_age", "soon", "invalid_request"},
+		{"id_token_hint", "e30.e30.x", "invalid_request"},
+		{"nonce", strings.Repeat("n", 600), "invalid_request"},
 	} {
 		to := b.get(f.authorizeURL(newRequest(c.name, c.value))).location(t)
 		q := to.Query()

@@ -90,15 +90,19 @@ func (c *ClientSeed) client() client.Client {
 	if name == "" {
 		name = c.ID
 	}
-	return client.Client{ID: c.ID, Name: name, Public: c.Public, RedirectURIs: c.RedirectURIs, SignOutURIs: c.SignOutURIs,
+	return client.Client{
+		ID: c.ID, Name: name, Public: c.Public, RedirectURIs: c.RedirectURIs, SignOutURIs: c.SignOutURIs,
 		Scopes: c.Scopes, Grants: c.grants(), AccessTTL: c.AccessTTL, IDTTL: c.IDTTL, RefreshTTL: c.RefreshTTL,
-		RefreshGrace: c.RefreshGrace}
+		RefreshGrace: c.RefreshGrace,
+	}
 }
 
 func (p *Provider) addUsers(ctx context.Context, b *Bootstrap) error {
 	for _, u := range b.Users {
-		made, err := p.Pool.Ensure(ctx, pool.NewUser{Username: u.Username, Email: u.Email, EmailVerified: u.EmailVerified,
-			Name: u.Name, Password: u.Password.Reveal(), Groups: u.Groups})
+		made, err := p.Pool.Ensure(ctx, pool.NewUser{
+			Username: u.Username, Email: u.Email, EmailVerified: u.EmailVerified,
+			Name: u.Name, Password: u.Password.Reveal(), Groups: u.Groups,
+		})
 		if err != nil {
 			return at(u.Pos, err)
 		}

@@ -26,11 +26,15 @@ type Domain struct {
 // NewDomain puts the domain together over an open store. A nil now is time.Now.
 func NewDomain(cfg *Config, db *store.DB, sealer *keyring.Sealer, now func() time.Time) Domain {
 	hasher := password.New(cfg.Password.options())
-	people := pool.New(pool.Parts{Users: db.Users(), Groups: db.Groups(), Members: db.Members(), Tombstones: db.Tombstones(),
-		Ender: db, Journal: db, Hasher: hasher, MinPassword: cfg.Password.MinLength, Now: now})
+	people := pool.New(pool.Parts{
+		Users: db.Users(), Groups: db.Groups(), Members: db.Members(), Tombstones: db.Tombstones(),
+		Ender: db, Journal: db, Hasher: hasher, MinPassword: cfg.Password.MinLength, Now: now,
+	})
 	clients := client.New(client.Parts{Rows: db.Clients(), Scopes: db.Scopes(), Ender: db, Journal: db, Now: now})
 	ring := keys.New(keys.Parts{Rows: db.Keys(), Sealer: sealer, Journal: db, Longest: client.MaxTTL, Now: now})
-	mint := token.New(token.Parts{Issuer: cfg.Issuer.String(), Users: people, Clients: clients, Keys: ring, Codes: db.Codes(),
-		Families: db.Families(), Revocations: db, Journal: db, Sealer: sealer, Now: now})
+	mint := token.New(token.Parts{
+		Issuer: cfg.Issuer.String(), Users: people, Clients: clients, Keys: ring, Codes: db.Codes(),
+		Families: db.Families(), Revocations: db, Journal: db, Sealer: sealer, Now: now,
+	})
 	return Domain{Pool: people, Clients: clients, Keys: ring, Mint: mint, Hasher: hasher}
 }

@@ -222,8 +222,10 @@ func newRequest(edit ...string) request {
 	_, _ = rand.Read(raw)
 	verifier := base64.RawURLEncoding.EncodeToString(raw)
 	sum := sha256.Sum256([]byte(verifier))
-	q := url.Values{"response_type": {"code"}, "client_id": {"web"}, "redirect_uri": {callback}, "scope": {"openid email profile"},
-		"state": {"st%te & +\"1"}, "nonce": {"n-1"}, "code_challenge": {base64.RawURLEncoding.EncodeToString(sum[:])}, "code_challenge_method": {"S256"}}
+	q := url.Values{
+		"response_type": {"code"}, "client_id": {"web"}, "redirect_uri": {callback}, "scope": {"openid email profile"},
+		"state": {"st%te & +\"1"}, "nonce": {"n-1"}, "code_challenge": {base64.RawURLEncoding.EncodeToString(sum[:])}, "code_challenge_method": {"S256"},
+	}
 	for i := 0; i < len(edit); i += 2 {
 		if edit[i+1] == "" {
 			q.Del(edit[i])

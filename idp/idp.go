@@ -67,13 +67,19 @@ func New(cfg Config, d Deps) (*Provider, error) {
 		d.ClientIP = remoteAddr
 	}
 	p := &Provider{Domain: NewDomain(&cfg, d.DB, d.Sealer, d.Now), cfg: cfg, deps: d, base: cfg.Issuer.Path}
-	machine := signin.New(cfg.SignIn, signin.Parts{Flows: d.DB.Flows(), Tries: d.DB.Tries(), Pool: p.Pool,
-		Sealer: d.Sealer, Now: d.Now, Log: d.Log})
-	p.pages = ui.New(ui.Deps{Issuer: cfg.Issuer, Machine: machine, FormKey: d.Sealer.Derive(formKeyPurpose, 32),
-		FlowLifetime: cfg.SignIn.Lifetime, ClientIP: d.ClientIP, Demo: d.Demo, Shared: cfg.Shared(), Now: d.Now})
-	endpoints := oidc.New(oidc.Deps{Issuer: cfg.Issuer, Clients: p.Clients, Pool: p.Pool, Mint: p.Mint, Keys: p.Keys,
+	machine := signin.New(cfg.SignIn, signin.Parts{
+		Flows: d.DB.Flows(), Tries: d.DB.Tries(), Pool: p.Pool,
+		Sealer: d.Sealer, Now: d.Now, Log: d.Log,
+	})
+	p.pages = ui.New(ui.Deps{
+		Issuer: cfg.Issuer, Machine: machine, FormKey: d.Sealer.Derive(formKeyPurpose, 32),
+		FlowLifetime: cfg.SignIn.Lifetime, ClientIP: d.ClientIP, Demo: d.Demo, Shared: cfg.Shared(), Now: d.Now,
+	})
+	endpoints := oidc.New(oidc.Deps{
+		Issuer: cfg.Issuer, Clients: p.Clients, Pool: p.Pool, Mint: p.Mint, Keys: p.Keys,
 		Machine: machine, SSO: sso.New(cfg.SSO, cfg.Issuer, d.DB.Sessions(), d.Now), Journal: d.DB, Pages: p.pages,
-		NewSecret: ui.NewBrowserSecret, ClientIP: d.ClientIP, Shared: cfg.Shared(), Now: d.Now, Log: d.Log})
+		NewSecret: ui.NewBrowserSecret, ClientIP: d.ClientIP, Shared: cfg.Shared(), Now: d.Now, Log: d.Log,
+	})
 	p.routes = p.table(endpoints)
 	return p, nil
 }
@@ -118,8 +124,36 @@ func (p *Provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if httpx.RequestID(r.Context()) == "" {
 		r = r.WithContext(httpx.WithRequestID(r.Context(), httpx.NewRequestID()))
 	}
+	if p.cfg.Issuer.Scheme == "https" {
+		w = &secured{ResponseWriter: w}
+	}
 	p.find(r).ServeHTTP(w, r)
 }
+
+// secured keeps browsers from asking for anything of ours in clear (RFC 6797).
+// The header is set when the answer begins: an error discards those set before.
+type secured struct {
+	http.ResponseWriter
+	begun bool
+}
+
+func (s *secured) WriteHeader(status int) {
+	if !s.begun {
+		s.begun = true
+		s.Header().Set("Strict-Transport-Security", "max-age=31536000")
+	}
+	s.ResponseWriter.WriteHeader(status)
+}
+
+func (s *secured) Write(b []byte) (int, error) {
+	if !s.begun {
+		s.WriteHeader(http.StatusOK)
+	}
+	return s.ResponseWriter.Write(b)
+}
+
+// Unwrap is for http.ResponseController.
+func (s *secured) Unwrap() http.ResponseWriter { return s.ResponseWriter }
 
 func (p *Provider) find(r *http.Request) http.Handler {
 	refuse := func(e *httpx.Error) http.Handler {

@@ -4,6 +4,8 @@ import (
 	"database/sql"
 	"encoding/json"
 	"net/http"
+	"net/http/httptest"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -15,12 +17,18 @@ import (
 // failEvents makes every write of an event fail, as a full disk would.
 func (f *fixture) failEvents(t *testing.T) {
 	t.Helper()
+	f.exec(t, `CREATE TRIGGER broken BEFORE INSERT ON event BEGIN SELECT RAISE(ABORT, 'disk full'); END`)
+}
+
+// exec runs a statement on the database behind the provider's back.
+func (f *fixture) exec(t *testing.T, statement string) {
+	t.Helper()
 	db, err := sql.Open("sqlite", f.db.Path())
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer db.Close()
-	if _, err := db.Exec(`CREATE TRIGGER broken BEFORE INSERT ON event BEGIN SELECT RAISE(ABORT, 'disk full'); END`); err != nil {
+	if _, err := db.Exec(statement); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -63,8 +71,10 @@ func TestDiscovery(t *testing.T) {
 func TestOnlyExactPaths(t *testing.T) {
 	bothMounts(t, func(t *testing.T, f *fixture) {
 		b := f.browser()
-		for _, path := range []string{"", "/", "/login/", "//login", "/./login", "/%6cogin", "/login%2f", "/oauth2/../login", "/oauth2/authorize/",
-			"/oauth2/Token", "/.well-known", "/.well-known/openid-configuration/", "/logout/confirm/"} {
+		for _, path := range []string{
+			"", "/", "/login/", "//login", "/./login", "/%6cogin", "/login%2f", "/oauth2/../login", "/oauth2/authorize/",
+			"/oauth2/Token", "/.well-known", "/.well-known/openid-configuration/", "/logout/confirm/",
+		} {
 			a := b.do("GET", f.issuer+path, nil, nil)
 			if a.StatusCode != 404 || a.Header.Get("Location") != "" {
 				t.Errorf("%q: %d, want 404 and no redirect", path, a.StatusCode)
@@ -89,8 +99,10 @@ func TestCORS(t *testing.T) {
 	}
 	for _, path := range []string{"/oauth2/token", "/oauth2/userInfo", "/oauth2/revoke"} {
 		for _, method := range []string{"OPTIONS", "POST"} {
-			for origin, ok := range map[string]bool{"https://app.test": true, "https://other.test": true, "https://evil.test": false, "null": false,
-				"https://app.test.evil.test": false, "http://app.test": false, "https://xapp.test": false} {
+			for origin, ok := range map[string]bool{
+				"https://app.test": true, "https://other.test": true, "https://evil.test": false, "null": false,
+				"https://app.test.evil.test": false, "http://app.test": false, "https://xapp.test": false,
+			} {
 				h := ask(method, path, origin)
 				want := ""
 				if ok {
@@ -105,6 +117,27 @@ func TestCORS(t *testing.T) {
 	for _, path := range []string{"/oauth2/introspect", "/login", "/oauth2/authorize", "/logout"} {
 		if got := ask("POST", path, "https://app.test").Get("Access-Control-Allow-Origin"); got != "" {
 			t.Errorf("%s may be read by scripts: %q", path, got)
+		}
+	}
+}
+
+// RFC 6797: over https browsers learn to ask for nothing in clear, from errors
+// as well; over plain http the header would mean nothing.
+func TestHTTPSIsRemembered(t *testing.T) {
+	f := start(t, "")
+	cfg := f.cfg
+	cfg.Issuer, _ = url.Parse("https://login.example.com")
+	secure, err := idp.New(cfg, idp.Deps{DB: f.db, Sealer: f.sealer})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for p, want := range map[*idp.Provider][]string{secure: {"max-age=31536000"}, f.p: nil} {
+		for _, path := range []string{"/.well-known/openid-configuration", "/.well-known/jwks.json", "/login", "/oauth2/authorize", "/oauth2/token", "/nothing"} {
+			w := httptest.NewRecorder()
+			p.ServeHTTP(w, httptest.NewRequest("GET", path, nil))
+			if got := w.Result().Header.Values("Strict-Transport-Security"); !slices.Equal(got, want) {
+				t.Errorf("%s%s: %d with Strict-Transport-Security %q, want %q", p.Issuer(), path, w.Code, got, want)
+			}
 		}
 	}
 }
@@ -223,8 +256,10 @@ bootstrap:
 	if err == nil {
 		t.Fatal("no mistake was found")
 	}
-	for _, want := range []string{"lower case", "shorter than idp.sso.idle", `group "admins" stands here twice`, `did you mean admins?`, "fewer than 8",
-		`user "ALICE" stands here twice`, `"openid" cannot be`, "gateway's own", "at least 24", "authorization_code needs a redirect URI", "did you mean orders.read?"} {
+	for _, want := range []string{
+		"lower case", "shorter than idp.sso.idle", `group "admins" stands here twice`, `did you mean admins?`, "fewer than 8",
+		`user "ALICE" stands here twice`, `"openid" cannot be`, "gateway's own", "at least 24", "authorization_code needs a redirect URI", "did you mean orders.read?",
+	} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("the report lacks %q:\n%v", want, err)
 		}

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"gatehouse/internal/audit"
 )
 
 // signedIn returns a browser of alice's and her tokens.
@@ -163,4 +165,98 @@ func TestAnotherPersonSignsTheFirstOut(t *testing.T) {
 	if got := f.refresh("web", webSecret, tokens.text("refresh_token")); got.text("error") != "invalid_grant" {
 		t.Errorf("alice's refresh token after bob signed in from her browser: %d %v", got.status, got.json)
 	}
+}
+
+// revoke appends what a gateway appends when somebody signs out there.
+func (f *fixture) revoke(issuer, sid string) {
+	f.t.Helper()
+	err := f.db.Append(f.t.Context(), audit.Event{
+		Type: "session.ended", Actor: "gateway", Target: sid,
+		Revoke: []audit.Revoke{{Kind: audit.KindSID, Value: "gateway-session"}, {Kind: audit.KindIssuerSID, Issuer: issuer, Value: sid}},
+	})
+	if err != nil {
+		f.t.Fatal(err)
+	}
+}
+
+func sidOf(t *testing.T, tokens reply) string {
+	t.Helper()
+	sid, _ := claims(t, tokens.text("id_token"))["sid"].(string)
+	if sid == "" {
+		t.Fatalf("no sid in %v", tokens.json)
+	}
+	return sid
+}
+
+// dead checks that nothing of what one sign-in gave is alive.
+func (f *fixture) dead(tokens reply) {
+	f.t.Helper()
+	if got := f.refresh("web", webSecret, tokens.text("refresh_token")); got.text("error") != "invalid_grant" {
+		f.t.Errorf("refresh: %d %v, want invalid_grant", got.status, got.json)
+	}
+	if got := f.userinfo(tokens.text("access_token")); got.status != 401 {
+		f.t.Errorf("userinfo: %d, want 401", got.status)
+	}
+	if got := f.post("/oauth2/introspect", as("web", webSecret, "token", tokens.text("access_token")), nil); got.json["active"] != false {
+		f.t.Errorf("introspection: %v, want active: false", got.json)
+	}
+}
+
+// A browser that signs out at the gateway and never follows the redirect to the
+// provider is signed out here all the same.
+func TestRevokedSessionIsOver(t *testing.T) {
+	f := start(t, "")
+	b, tokens := f.signedIn()
+	elsewhere, others := f.signedIn()
+	sid := sidOf(t, tokens)
+	pending := newRequest()
+	code := b.get(f.authorizeURL(pending)).location(t)
+
+	f.revoke("https://another.example", sid)
+	if got := b.silent(); got != "" {
+		t.Fatalf("a sid of another issuer ended the session: %s", got)
+	}
+	f.revoke("", sid)
+	if got := b.silent(); got != "login_required" {
+		t.Errorf("silent sign-in of a revoked session: %q, want login_required", got)
+	}
+	if to := b.get(f.authorizeURL(newRequest())).location(t); to.Path != "/login" {
+		t.Errorf("authorize went to %s, want the sign-in page", to)
+	}
+	if got := f.redeem(code, pending); got.text("error") != "invalid_grant" {
+		t.Errorf("a code from before: %d %v, want invalid_grant", got.status, got.json)
+	}
+	f.dead(tokens)
+	r := newRequest()
+	if fresh := sidOf(t, f.redeem(b.signIn(r), r)); fresh == sid {
+		t.Error("the next sign-in has the revoked sid")
+	}
+	if got := elsewhere.silent(); got != "" {
+		t.Errorf("another browser's session: %s", got)
+	}
+	if got := f.userinfo(others.text("access_token")); got.status != 200 {
+		t.Errorf("another browser's token: %d, want 200", got.status)
+	}
+}
+
+// A row that is there although its sid was revoked counts as none: who wrote
+// the revocation may have known nothing of rows.
+func TestRowOfARevokedSessionCountsAsNone(t *testing.T) {
+	f := start(t, "")
+	b, tokens := f.signedIn()
+	sid := sidOf(t, tokens)
+	pending := newRequest()
+	code := b.get(f.authorizeURL(pending)).location(t)
+	f.exec(t, `INSERT INTO revocation (seq, event_seq, kind, issuer, value, not_before, expires) VALUES (9999, 1, 'issuer_sid', '', '`+sid+`', 0, 99999999999999)`)
+	if got := b.silent(); got != "login_required" {
+		t.Errorf("silent sign-in: %q, want login_required", got)
+	}
+	if got := f.redeem(code, pending); got.text("error") != "invalid_grant" {
+		t.Errorf("a code of that session: %d %v, want invalid_grant", got.status, got.json)
+	}
+	r := newRequest()
+	if fresh := sidOf(t, f.redeem(b.signIn(r), r)); fresh == sid {
+		t.Error("the next sign-in has the revoked sid")
+	}
+	f.dead(tokens)
 }

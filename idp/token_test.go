@@ -258,12 +258,16 @@ func TestIntrospect(t *testing.T) {
 	ask := func(id, secret, token string) reply {
 		return f.post("/oauth2/introspect", as(id, secret, "token", token), nil)
 	}
-	got := ask("job", "job-secret-0123456789-0123456789", tokens.text("access_token"))
+	got := ask("web", webSecret, tokens.text("access_token"))
 	if got.json["active"] != true || got.text("username") != "alice" || got.text("client_id") != "web" || got.text("iss") != f.issuer {
 		t.Errorf("introspection = %v", got.json)
 	}
+	// A token of another client's is no business of who asks, whatever it is.
+	if got := ask("job", "job-secret-0123456789-0123456789", tokens.text("access_token")); got.status != 200 || len(got.json) != 1 || got.json["active"] != false {
+		t.Errorf("introspection of another client's token = %d %v, want only active: false", got.status, got.json)
+	}
 	for _, token := range []string{"junk", tokens.text("id_token"), tokens.text("refresh_token")} {
-		if got := ask("job", "job-secret-0123456789-0123456789", token); got.status != 200 || len(got.json) != 1 || got.json["active"] != false {
+		if got := ask("web", webSecret, token); got.status != 200 || len(got.json) != 1 || got.json["active"] != false {
 			t.Errorf("introspection of something else = %d %v, want only active: false", got.status, got.json)
 		}
 	}

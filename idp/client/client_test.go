@@ -44,8 +44,10 @@ func (w *world) last() audit.Event {
 
 // web returns a client that passes every check.
 func web() client.Client {
-	return client.Client{ID: "web", RedirectURIs: []string{"https://app.example.com/cb"}, Scopes: []string{"openid", "orders.read"},
-		Grants: []string{client.AuthorizationCode, client.RefreshToken}}
+	return client.Client{
+		ID: "web", RedirectURIs: []string{"https://app.example.com/cb"}, Scopes: []string{"openid", "orders.read"},
+		Grants: []string{client.AuthorizationCode, client.RefreshToken},
+	}
 }
 
 func TestSecretIsShownOnceAndProvesTheClient(t *testing.T) {

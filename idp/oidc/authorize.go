@@ -172,12 +172,16 @@ func (h *Handler) begin(w http.ResponseWriter, r *http.Request, c client.Client,
 		app = c.ID
 	}
 	secret := h.NewSecret()
-	flow, err := h.Machine.Start(r.Context(), secret, h.ClientIP(r), signin.Ask{App: app, Destination: req.RedirectURI,
-		Restart: h.base + PathAuthorize + "?" + r.URL.RawQuery, Hint: req.LoginHint, Request: data})
+	flow, err := h.Machine.Start(r.Context(), secret, h.ClientIP(r), signin.Ask{
+		App: app, Destination: req.RedirectURI,
+		Restart: h.base + PathAuthorize + "?" + r.URL.RawQuery, Hint: req.LoginHint, Request: data,
+	})
 	var limited *signin.LimitedError
 	if errors.As(err, &limited) {
-		return &httpx.Error{Status: http.StatusTooManyRequests, Public: "too many sign-ins were begun from your network",
-			RetryAfter: limited.RetryAfter, Err: err}
+		return &httpx.Error{
+			Status: http.StatusTooManyRequests, Public: "too many sign-ins were begun from your network",
+			RetryAfter: limited.RetryAfter, Err: err,
+		}
 	}
 	if err != nil {
 		return unavailable(err)
@@ -201,11 +205,7 @@ func (h *Handler) Finish(w http.ResponseWriter, r *http.Request, done signin.Don
 	if err != nil {
 		return unavailable(err)
 	}
-	before, err := h.SSO.Find(r.Context(), r)
-	if err != nil && !sso.IsNone(err) {
-		return unavailable(err)
-	}
-	s, ticket, err := h.signedIn(r, done, before)
+	s, ticket, err := h.signedIn(r, done)
 	if errors.Is(err, signin.ErrUsed) {
 		return err
 	}
@@ -217,7 +217,7 @@ func (h *Handler) Finish(w http.ResponseWriter, r *http.Request, done signin.Don
 }
 
 // signedIn writes all that a sign-in changes, in one transaction.
-func (h *Handler) signedIn(r *http.Request, done signin.Done, before sso.Session) (s sso.Session, ticket string, err error) {
+func (h *Handler) signedIn(r *http.Request, done signin.Done) (s sso.Session, ticket string, err error) {
 	address := ""
 	if ip := h.ClientIP(r); ip.IsValid() {
 		address = ip.String()
@@ -227,14 +227,22 @@ func (h *Handler) signedIn(r *http.Request, done signin.Done, before sso.Session
 		if err := h.Machine.Close(ctx, done); err != nil {
 			return err
 		}
+		// Inside the transaction, so that a session that is being revoked right
+		// now is not gone on with.
+		before, err := h.SSO.Find(ctx, r)
+		if err != nil && !sso.IsNone(err) {
+			return err
+		}
 		if before.ID != "" && before.UserID != done.User.ID {
 			// One browser, one person: who was here before is signed out.
 			if err := h.Mint.EndSession(ctx, before.ID, before.UserID); err != nil {
 				return err
 			}
 		}
-		s, ticket, err = h.SSO.Begin(ctx, sso.Start{UserID: done.User.ID, AuthTime: done.AuthTime, AMR: done.AMR,
-			IP: address, UserAgent: r.UserAgent(), Previous: before})
+		s, ticket, err = h.SSO.Begin(ctx, sso.Start{
+			UserID: done.User.ID, AuthTime: done.AuthTime, AMR: done.AMR,
+			IP: address, UserAgent: r.UserAgent(), Previous: before,
+		})
 		if err != nil {
 			return err
 		}
@@ -250,9 +258,13 @@ func (h *Handler) code(w http.ResponseWriter, r *http.Request, c client.Client, 
 		// mint compares exactly.
 		c.RedirectURIs = append(slices.Clone(c.RedirectURIs), req.RedirectURI)
 	}
-	code, err := h.Mint.IssueCode(r.Context(), token.CodeRequest{Client: c, RedirectURI: req.RedirectURI, Challenge: req.Challenge,
-		Authorization: token.Authorization{ClientID: c.ID, UserID: v.user.ID, SessionID: v.session.ID, Scopes: req.Scopes,
-			Nonce: req.Nonce, AuthTime: v.session.AuthTime, AMR: v.session.AMR}})
+	code, err := h.Mint.IssueCode(r.Context(), token.CodeRequest{
+		Client: c, RedirectURI: req.RedirectURI, Challenge: req.Challenge,
+		Authorization: token.Authorization{
+			ClientID: c.ID, UserID: v.user.ID, SessionID: v.session.ID, Scopes: req.Scopes,
+			Nonce: req.Nonce, AuthTime: v.session.AuthTime, AMR: v.session.AMR,
+		},
+	})
 	switch {
 	case errors.Is(err, token.ErrInvalidScope):
 		return h.deny(w, r, req, refuse(codeInvalidScope, "the person may not be given any of these scopes"))

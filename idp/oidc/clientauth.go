@@ -64,8 +64,10 @@ func credentials(r *http.Request, f httpx.Form) (id, secret string, basic bool, 
 // invalidClient answers 401, with a challenge when the client used the
 // Authorization header (RFC 6749 §5.2).
 func invalidClient(basic bool, cause error) error {
-	e := &httpx.Error{Status: http.StatusUnauthorized, Code: codeInvalidClient,
-		Public: "unknown client, or wrong credentials", Err: cause}
+	e := &httpx.Error{
+		Status: http.StatusUnauthorized, Code: codeInvalidClient,
+		Public: "unknown client, or wrong credentials", Err: cause,
+	}
 	if basic {
 		e.Challenge = `Basic realm="gatehouse", charset="UTF-8"`
 	}

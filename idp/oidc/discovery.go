@@ -72,8 +72,10 @@ func (h *Handler) Discovery(w http.ResponseWriter, r *http.Request) error {
 		IntrospectionAuth:     secret,
 		Challenges:            []string{"S256"},
 		Prompts:               []string{"none", "login", "select_account", "consent"},
-		Claims: []string{"sub", "iss", "aud", "exp", "iat", "auth_time", "nonce", "amr", "sid", "at_hash",
-			"email", "email_verified", "name", "preferred_username", "cognito:username", "cognito:groups"},
+		Claims: []string{
+			"sub", "iss", "aud", "exp", "iat", "auth_time", "nonce", "amr", "sid", "at_hash",
+			"email", "email_verified", "name", "preferred_username", "cognito:username", "cognito:groups",
+		},
 		IssInResponse: true,
 	})
 	return nil

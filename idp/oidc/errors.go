@@ -32,6 +32,8 @@ func unavailable(cause error) error {
 	if errors.As(cause, &known) || errors.Is(cause, context.Canceled) {
 		return cause
 	}
-	return &httpx.Error{Status: http.StatusServiceUnavailable, Code: "temporarily_unavailable",
-		Public: "the provider cannot answer now", RetryAfter: time.Second, Err: cause}
+	return &httpx.Error{
+		Status: http.StatusServiceUnavailable, Code: "temporarily_unavailable",
+		Public: "the provider cannot answer now", RetryAfter: time.Second, Err: cause,
+	}
 }

@@ -15,6 +15,8 @@ func (h *Handler) grantCode(r *http.Request, c client.Client, f httpx.Form) (tok
 	if f.Get("code") == "" {
 		return token.Tokens{}, bad(codeInvalidRequest, "code is missing", nil)
 	}
-	return h.Mint.RedeemCode(r.Context(), token.Redemption{Client: c, Code: f.Get("code"),
-		RedirectURI: f.Get("redirect_uri"), Verifier: f.Get("code_verifier")})
+	return h.Mint.RedeemCode(r.Context(), token.Redemption{
+		Client: c, Code: f.Get("code"),
+		RedirectURI: f.Get("redirect_uri"), Verifier: f.Get("code_verifier"),
+	})
 }

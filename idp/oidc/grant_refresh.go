@@ -15,6 +15,8 @@ func (h *Handler) grantRefresh(r *http.Request, c client.Client, f httpx.Form) (
 	if f.Get("refresh_token") == "" {
 		return token.Tokens{}, bad(codeInvalidRequest, "refresh_token is missing", nil)
 	}
-	return h.Mint.Refresh(r.Context(), token.RefreshRequest{Client: c, Token: f.Get("refresh_token"),
-		Scopes: strings.Fields(f.Get("scope"))})
+	return h.Mint.Refresh(r.Context(), token.RefreshRequest{
+		Client: c, Token: f.Get("refresh_token"),
+		Scopes: strings.Fields(f.Get("scope")),
+	})
 }

@@ -25,8 +25,9 @@ type introspection struct {
 }
 
 // Introspect answers POST /oauth2/introspect (RFC 7662) for access tokens. Only
-// clients with a secret may ask. A refresh token, which is a matter between its
-// client and us, is reported as not active.
+// clients with a secret may ask, and each only for what was issued to itself: a
+// token that came into other hands tells them nothing (RFC 7662 §4). A refresh
+// token is reported as not active.
 func (h *Handler) Introspect(w http.ResponseWriter, r *http.Request) error {
 	form, err := httpx.ReadForm(w, r, httpx.MaxForm)
 	if err != nil {
@@ -44,15 +45,17 @@ func (h *Handler) Introspect(w http.ResponseWriter, r *http.Request) error {
 	}
 	access, err := h.Mint.Introspect(r.Context(), form.Get("token"))
 	noStore(w)
-	if errors.Is(err, token.ErrInvalidToken) {
+	if errors.Is(err, token.ErrInvalidToken) || err == nil && access.ClientID != c.ID {
 		httpx.WriteJSON(w, http.StatusOK, introspection{})
 		return nil
 	}
 	if err != nil {
 		return unavailable(err)
 	}
-	answer := introspection{Active: true, Scope: strings.Join(access.Scopes, " "), ClientID: access.ClientID, TokenType: "Bearer",
-		Exp: access.Expires.Unix(), Iat: access.IssuedAt.Unix(), Sub: access.ClientID, Iss: h.issuer, JTI: access.JTI}
+	answer := introspection{
+		Active: true, Scope: strings.Join(access.Scopes, " "), ClientID: access.ClientID, TokenType: "Bearer",
+		Exp: access.Expires.Unix(), Iat: access.IssuedAt.Unix(), Sub: access.ClientID, Iss: h.issuer, JTI: access.JTI,
+	}
 	if access.User != nil {
 		answer.Sub, answer.Username = access.User.ID, access.User.Username
 	}

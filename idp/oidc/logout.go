@@ -136,13 +136,7 @@ func (h *Handler) endSession(w http.ResponseWriter, r *http.Request, s sso.Sessi
 		actor.IP = ip.String()
 	}
 	ctx := audit.WithActor(r.Context(), actor)
-	err := h.Journal.InTx(ctx, func(ctx context.Context) error {
-		if err := h.SSO.End(ctx, s); err != nil {
-			return err
-		}
-		return h.Mint.EndSession(ctx, s.ID, s.UserID)
-	})
-	if err != nil {
+	if err := h.Mint.EndSession(ctx, s.ID, s.UserID); err != nil {
 		return unavailable(err)
 	}
 	return h.signedOut(w, r, ask)

@@ -2,6 +2,7 @@ package oidc
 
 import (
 	"net/url"
+	"strconv"
 	"strings"
 )
 
@@ -40,14 +41,16 @@ func sameLoopback(want, got string) bool {
 }
 
 // withoutPort cuts ":1234" off the front of what follows a host. It refuses
-// anything that is neither a port nor the beginning of a path.
+// anything that is neither a port, 1 to 65535 in its one spelling, nor the
+// beginning of a path.
 func withoutPort(rest string) (string, bool) {
 	if after, ok := strings.CutPrefix(rest, ":"); ok {
 		digits := 0
 		for digits < len(after) && after[digits] >= '0' && after[digits] <= '9' {
 			digits++
 		}
-		if digits == 0 || digits > 5 {
+		port, err := strconv.ParseUint(after[:digits], 10, 16)
+		if err != nil || port == 0 || after[0] == '0' {
 			return "", false
 		}
 		rest = after[digits:]

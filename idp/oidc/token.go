@@ -59,8 +59,10 @@ func (h *Handler) Token(w http.ResponseWriter, r *http.Request) error {
 		return grantError(err)
 	}
 	noStore(w)
-	httpx.WriteJSON(w, http.StatusOK, tokenResponse{AccessToken: tokens.Access, IDToken: tokens.ID, RefreshToken: tokens.Refresh,
-		TokenType: "Bearer", ExpiresIn: int64(tokens.ExpiresIn.Seconds()), Scope: strings.Join(tokens.Scopes, " ")})
+	httpx.WriteJSON(w, http.StatusOK, tokenResponse{
+		AccessToken: tokens.Access, IDToken: tokens.ID, RefreshToken: tokens.Refresh,
+		TokenType: "Bearer", ExpiresIn: int64(tokens.ExpiresIn.Seconds()), Scope: strings.Join(tokens.Scopes, " "),
+	})
 	return nil
 }
 

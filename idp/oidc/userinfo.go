@@ -19,21 +19,27 @@ func (h *Handler) UserInfo(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if !ok {
-		return &httpx.Error{Status: http.StatusUnauthorized, Code: codeInvalidToken, Public: "an access token is needed",
-			Challenge: `Bearer realm="gatehouse"`}
+		return &httpx.Error{
+			Status: http.StatusUnauthorized, Code: codeInvalidToken, Public: "an access token is needed",
+			Challenge: `Bearer realm="gatehouse"`,
+		}
 	}
 	access, err := h.Mint.Introspect(r.Context(), compact)
 	if errors.Is(err, token.ErrInvalidToken) {
-		return &httpx.Error{Status: http.StatusUnauthorized, Code: codeInvalidToken, Err: err,
+		return &httpx.Error{
+			Status: http.StatusUnauthorized, Code: codeInvalidToken, Err: err,
 			Public:    "the access token is expired, revoked or not ours",
-			Challenge: `Bearer realm="gatehouse", error="invalid_token", error_description="the access token is expired, revoked or not ours"`}
+			Challenge: `Bearer realm="gatehouse", error="invalid_token", error_description="the access token is expired, revoked or not ours"`,
+		}
 	}
 	if err != nil {
 		return unavailable(err)
 	}
 	if access.User == nil || !slices.Contains(access.Scopes, client.OpenID) {
-		return &httpx.Error{Status: http.StatusForbidden, Code: "insufficient_scope", Public: "the access token lacks the scope openid",
-			Challenge: `Bearer realm="gatehouse", error="insufficient_scope", scope="openid"`}
+		return &httpx.Error{
+			Status: http.StatusForbidden, Code: "insufficient_scope", Public: "the access token lacks the scope openid",
+			Challenge: `Bearer realm="gatehouse", error="insufficient_scope", scope="openid"`,
+		}
 	}
 	user := *access.User
 	claims := token.Profile(user, access.Scopes)

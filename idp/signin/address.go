@@ -1,51 +1,63 @@
 package signin
 
 import (
+	"container/list"
 	"net/netip"
 	"sync"
 	"time"
 )
 
-// maxAddresses is how many addresses are remembered. When there are more, the
-// one that has been quiet longest is forgotten.
-const maxAddresses = 50_000
+const (
+	// maxAddresses is how many addresses are remembered.
+	maxAddresses = 50_000
+	// maxOften is how many of them may be those that come often, so that
+	// newcomers always have room enough to be counted.
+	maxOften = maxAddresses / 5 * 4
+	// forgetAtOnce is how many addresses that have been quiet for a window are
+	// forgotten whenever a new one comes: more than one, so that the table
+	// shrinks after a flood, and few, so that nobody waits for it.
+	forgetAtOnce = 4
+)
 
 // addresses counts what one address does: wrong passwords, pages opened. It
 // lives in memory and stands before the queue of password checks: its task is
 // to keep one address from filling that queue, or the store, and not to protect
 // an account, for which tries are counted in the store.
+//
+// When the table is full, an address that came once goes before one that comes
+// often, and the one that has been quiet longest first: strangers, who are
+// cheap to invent in IPv6, do not push out those that are being counted. Every
+// step takes the same time, however many there are.
 type addresses struct {
 	mu     sync.Mutex
 	limit  int
 	window time.Duration
-	seen   map[netip.Prefix]*bucket
+	// seen holds the elements of once and often, whose values are *bucket, the
+	// latest in front.
+	seen        map[netip.Prefix]*list.Element
+	once, often *list.List
 }
 
 // bucket leaks: it holds level events, of which limit flow out per window.
 type bucket struct {
+	key   netip.Prefix
 	level float64
 	at    time.Time
+	often bool
 }
 
 func newAddresses(limit int, window time.Duration) *addresses {
-	return &addresses{limit: limit, window: window, seen: map[netip.Prefix]*bucket{}}
+	return &addresses{limit: limit, window: window, seen: map[netip.Prefix]*list.Element{}, once: list.New(), often: list.New()}
 }
 
 // take counts an event from addr, and for a password a failure, for now; give
-// takes that back. It
-// returns how long the address must wait when it may not try, else zero. An
-// unknown address has a bucket of its own, so that it is not unlimited.
+// takes that back. It returns how long the address must wait when it may not
+// try, else zero. An unknown address has a bucket of its own, so that it is not
+// unlimited.
 func (a *addresses) take(addr netip.Addr, now time.Time) time.Duration {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	key := network(addr)
-	b := a.seen[key]
-	if b == nil {
-		a.makeRoom(now)
-		b = &bucket{at: now}
-		a.seen[key] = b
-	}
-	a.leak(b, now)
+	b := a.find(network(addr), now)
 	if over := b.level + 1 - float64(a.limit); over > 0 {
 		return time.Duration(over * float64(a.window) / float64(a.limit))
 	}
@@ -57,8 +69,46 @@ func (a *addresses) take(addr netip.Addr, now time.Time) time.Duration {
 func (a *addresses) give(addr netip.Addr) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if b := a.seen[network(addr)]; b != nil {
+	if e := a.seen[network(addr)]; e != nil {
+		b := e.Value.(*bucket)
 		b.level = max(0, b.level-1)
+	}
+}
+
+// find returns the bucket of an address, as full as it is now, and makes one for
+// a new address.
+func (a *addresses) find(key netip.Prefix, now time.Time) *bucket {
+	e := a.seen[key]
+	if e == nil {
+		a.makeRoom(now)
+		b := &bucket{key: key, at: now}
+		a.seen[key] = a.once.PushFront(b)
+		return b
+	}
+	b := e.Value.(*bucket)
+	a.leak(b, now)
+	switch {
+	case b.often:
+		a.often.MoveToFront(e)
+	case b.level > 0:
+		a.promote(e)
+	default:
+		// What came before has flowed out: it is as good as new.
+		a.once.MoveToFront(e)
+	}
+	return b
+}
+
+// promote moves an address to those that come often, and when these are too
+// many the quietest of them back.
+func (a *addresses) promote(e *list.Element) {
+	b := a.once.Remove(e).(*bucket)
+	b.often = true
+	a.seen[b.key] = a.often.PushFront(b)
+	if a.often.Len() > maxOften {
+		quiet := a.often.Remove(a.often.Back()).(*bucket)
+		quiet.often = false
+		a.seen[quiet.key] = a.once.PushFront(quiet)
 	}
 }
 
@@ -69,26 +119,26 @@ func (a *addresses) leak(b *bucket, now time.Time) {
 	}
 }
 
-// makeRoom forgets empty buckets when the table is full, and if there are none
-// the one that has been quiet longest.
+// makeRoom forgets a few addresses that have been quiet for a window, and if
+// that leaves no room, one that came once.
 func (a *addresses) makeRoom(now time.Time) {
-	if len(a.seen) < maxAddresses {
-		return
-	}
-	var oldest netip.Prefix
-	var at time.Time
-	for key, b := range a.seen {
-		if now.Sub(b.at) >= a.window {
-			delete(a.seen, key)
-			continue
-		}
-		if at.IsZero() || b.at.Before(at) {
-			oldest, at = key, b.at
+	for _, l := range []*list.List{a.once, a.often} {
+		for range forgetAtOnce {
+			last := l.Back()
+			if last == nil || now.Sub(last.Value.(*bucket).at) < a.window {
+				break
+			}
+			a.forget(l, last)
 		}
 	}
 	if len(a.seen) >= maxAddresses {
-		delete(a.seen, oldest)
+		// Never empty: maxOften is less than maxAddresses.
+		a.forget(a.once, a.once.Back())
 	}
+}
+
+func (a *addresses) forget(l *list.List, e *list.Element) {
+	delete(a.seen, l.Remove(e).(*bucket).key)
 }
 
 // network returns what counts as one address: IPv4 whole, of IPv6 the first 64

@@ -38,17 +38,65 @@ func TestAddressesAreCountedByNetwork(t *testing.T) {
 	}
 }
 
+// flood has strangers open one page each, a moment apart, and returns the time.
+func flood(a *addresses, n int, now time.Time) time.Time {
+	for i := range n {
+		now = now.Add(time.Microsecond)
+		a.take(netip.AddrFrom16([16]byte{0x20, 1, 0xd, 0xb8, byte(i >> 24), byte(i >> 16), byte(i >> 8), byte(i)}), now)
+	}
+	return now
+}
+
 func TestAddressTableIsBounded(t *testing.T) {
 	a := newAddresses(2, 10*time.Minute)
+	now := flood(a, maxAddresses+10, time.Now())
+	if n := len(a.seen); n != maxAddresses || a.once.Len()+a.often.Len() != n {
+		t.Errorf("%d addresses remembered, %d and %d in order; want %d", n, a.once.Len(), a.often.Len(), maxAddresses)
+	}
+	now = now.Add(time.Hour)
+	for i := range maxAddresses {
+		a.take(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}), now.Add(time.Duration(i)*time.Second))
+	}
+	if n := len(a.seen); n > 3*600 {
+		t.Errorf("%d addresses remembered long after the flood, want about what one window brings", n)
+	}
+}
+
+func TestFloodDoesNotForgetWhoTriesOften(t *testing.T) {
+	a := newAddresses(3, 10*time.Minute)
 	now := time.Now()
-	for i := range maxAddresses + 10 {
-		a.take(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}), now.Add(time.Duration(i)))
+	hot := netip.MustParseAddr("192.0.2.1")
+	for range 3 {
+		a.take(hot, now)
 	}
-	if len(a.seen) > maxAddresses {
-		t.Errorf("%d addresses remembered, want at most %d", len(a.seen), maxAddresses)
+	now = flood(a, 3*maxAddresses, now)
+	if a.take(hot, now) == 0 {
+		t.Error("an address at its limit may go on after a flood of strangers")
 	}
-	a.take(netip.MustParseAddr("192.0.2.1"), now.Add(time.Hour))
-	if len(a.seen) != 1 {
-		t.Errorf("%d addresses remembered after an hour of quiet, want 1", len(a.seen))
+	// Even addresses that come twice each do not take the whole table.
+	for i := range maxAddresses {
+		addr := netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)})
+		a.take(addr, now)
+		a.take(addr, now)
+	}
+	if a.often.Len() > maxOften || len(a.seen) > maxAddresses {
+		t.Errorf("%d addresses of %d come often, want at most %d", a.often.Len(), len(a.seen), maxOften)
+	}
+	for range 3 {
+		a.take(netip.MustParseAddr("192.0.2.9"), now)
+		a.take(netip.MustParseAddr("192.0.2.8"), now)
+	}
+	if a.take(netip.MustParseAddr("192.0.2.9"), now) == 0 {
+		t.Error("two newcomers push each other out of a full table")
+	}
+}
+
+func BenchmarkTakeInAFlood(b *testing.B) {
+	a := newAddresses(20, 10*time.Minute)
+	now := flood(a, maxAddresses, time.Now())
+	i := uint32(0)
+	for b.Loop() {
+		i++
+		a.take(netip.AddrFrom4([4]byte{byte(i >> 24), byte(i >> 16), byte(i >> 8), byte(i)}), now)
 	}
 }

@@ -18,8 +18,8 @@ var (
 	// ErrMustChange means that the password was right, but was chosen by
 	// somebody else and has to be replaced first.
 	ErrMustChange = errors.New("password must be changed first")
-	// ErrBusy means that too many passwords are being checked; it says nothing
-	// about this one. Wait BusyRetry.
+	// ErrBusy means that too many passwords are being checked, or too many
+	// answers came under this name at once; it says nothing about this one. Wait BusyRetry.
 	ErrBusy = errors.New("too many sign-ins at once")
 )
 

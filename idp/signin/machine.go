@@ -80,8 +80,10 @@ type Config struct {
 
 // Defaults fills in the values of SECURITY-MODEL §3.
 func (c *Config) Defaults() {
-	*c = Config{Lifetime: 10 * time.Minute, FlowTries: 10, AccountTries: 5, MaxWait: 15 * time.Minute,
-		AddressTries: 20, AddressStarts: 600, AddressWindow: 10 * time.Minute}
+	*c = Config{
+		Lifetime: 10 * time.Minute, FlowTries: 10, AccountTries: 5, MaxWait: 15 * time.Minute,
+		AddressTries: 20, AddressStarts: 600, AddressWindow: 10 * time.Minute,
+	}
 }
 
 // Parts are what a Machine is made of. Now and Log may be nil.
@@ -100,6 +102,7 @@ type Machine struct {
 	cfg      Config
 	failures *addresses
 	starts   *addresses
+	turns    *turns
 }
 
 // New returns a machine; it starts nothing.
@@ -110,8 +113,10 @@ func New(cfg Config, p Parts) *Machine {
 	if p.Log == nil {
 		p.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Machine{Parts: p, cfg: cfg, failures: newAddresses(cfg.AddressTries, cfg.AddressWindow),
-		starts: newAddresses(cfg.AddressStarts, cfg.AddressWindow)}
+	return &Machine{
+		Parts: p, cfg: cfg, failures: newAddresses(cfg.AddressTries, cfg.AddressWindow),
+		starts: newAddresses(cfg.AddressStarts, cfg.AddressWindow), turns: newTurns(),
+	}
 }
 
 // Start begins a flow for a browser at address, which is known by a secret in a
@@ -186,8 +191,10 @@ func (m *Machine) Close(ctx context.Context, done Done) error {
 	if !was {
 		return ErrUsed
 	}
-	used := Flow{ID: p.ID, Kind: kindUsed, Data: data, BrowserHash: hash(done.Browser), Created: p.Created,
-		Expires: p.Created.Add(m.cfg.Lifetime)}
+	used := Flow{
+		ID: p.ID, Kind: kindUsed, Data: data, BrowserHash: hash(done.Browser), Created: p.Created,
+		Expires: p.Created.Add(m.cfg.Lifetime),
+	}
 	if err := m.Flows.Insert(ctx, used); err != nil {
 		return fmt.Errorf("close sign-in: %w", err)
 	}

@@ -45,7 +45,7 @@ func (m *Machine) Password(ctx context.Context, p Pending, browser string, a Ans
 	if wait := m.failures.take(a.Address, m.Now()); wait > 0 {
 		return Done{}, &LimitedError{RetryAfter: wait}
 	}
-	user, err := m.password(ctx, p, a)
+	user, err := m.inTurn(ctx, p, a)
 	if !errors.Is(err, ErrRefused) {
 		m.failures.give(a.Address)
 	}
@@ -53,6 +53,21 @@ func (m *Machine) Password(ctx context.Context, p Pending, browser string, a Ans
 		return Done{}, err
 	}
 	return Done{Pending: p, Browser: browser, User: user, AuthTime: m.Now(), AMR: []string{"pwd"}}, nil
+}
+
+// inTurn waits for the answers under the same name that came before, then checks
+// this one. A person who answers in more tabs at once than there are free tries
+// is not told that the right password is wrong: each right answer has cleared
+// the count before the next is counted.
+func (m *Machine) inTurn(ctx context.Context, p Pending, a Answer) (pool.User, error) {
+	// By the name as typed and never by the account: who waits for whom would
+	// tell which names are one person's.
+	end, err := m.turns.take(ctx, pool.Canonical(a.Username))
+	if err != nil {
+		return pool.User{}, err
+	}
+	defer end()
+	return m.password(ctx, p, a)
 }
 
 // password raises the counts, checks the password, and only then looks at what
@@ -69,9 +84,11 @@ func (m *Machine) password(ctx context.Context, p Pending, a Answer) (pool.User,
 	if err != nil {
 		return pool.User{}, err
 	}
-	wait, err := m.count(ctx, account)
+	// An account that has to wait is refused and not waited for: that would tell
+	// by the clock that it is there, and by which names.
+	wait, err := m.Tries.Count(ctx, Try{Account: account, Now: m.Now(), Free: m.cfg.AccountTries, MaxWait: m.cfg.MaxWait})
 	if err != nil {
-		return pool.User{}, err
+		return pool.User{}, fmt.Errorf("count try: %w", err)
 	}
 	user, err := m.check(ctx, a)
 	if err == nil && wait > 0 {
@@ -93,33 +110,6 @@ func (m *Machine) password(ctx context.Context, p Pending, a Answer) (pool.User,
 		return pool.User{}, ErrMustChange
 	}
 	return user, nil
-}
-
-// patience is how long the waits of an account are sat out here before the
-// answer is refused.
-const patience = 5 * time.Second
-
-// count raises the account's count and returns how long it has to wait. A
-// person who answers in more tabs at once than there are free tries is not
-// told that the right password is wrong: short waits are sat out, whether the
-// answer is right or not, and a right one clears the count meanwhile. It buys
-// nobody a guess: each is counted, and none before its time.
-func (m *Machine) count(ctx context.Context, account string) (time.Duration, error) {
-	for left := patience; ; {
-		wait, err := m.Tries.Count(ctx, Try{Account: account, Now: m.Now(), Free: m.cfg.AccountTries, MaxWait: m.cfg.MaxWait})
-		if err != nil {
-			return 0, fmt.Errorf("count try: %w", err)
-		}
-		if wait == 0 || wait > left {
-			return wait, nil
-		}
-		left -= wait
-		select {
-		case <-ctx.Done():
-			return 0, fmt.Errorf("count try: %w", ctx.Err())
-		case <-time.After(wait):
-		}
-	}
 }
 
 // check asks the pool and makes one error of all that must look alike.

@@ -25,7 +25,8 @@ type Tries interface {
 	// Count raises the account's count by one, unless the account has to wait,
 	// in one step and before the answer is checked. It returns how long the
 	// account has to wait: zero means that the answer may be checked. A refused
-	// answer neither counts nor makes the wait longer. A count is forgotten a day
+	// answer neither counts nor makes the wait longer, but is as much work: a
+	// write. A count is forgotten a day
 	// after the last answer that was let through.
 	Count(ctx context.Context, t Try) (time.Duration, error)
 	// Clear forgets the account's count, after a right answer.

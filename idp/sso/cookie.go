@@ -49,12 +49,16 @@ func (c Cookie) Read(r *http.Request) string {
 // Set hands value to the browser until it closes. Lax, because people arrive
 // by a link from another site; a cross-site POST does not carry it.
 func (c Cookie) Set(w http.ResponseWriter, value string) {
-	http.SetCookie(w, &http.Cookie{Name: c.Name, Value: value, Path: c.Path,
-		Secure: c.Secure, HttpOnly: true, SameSite: http.SameSiteLaxMode})
+	http.SetCookie(w, &http.Cookie{
+		Name: c.Name, Value: value, Path: c.Path,
+		Secure: c.Secure, HttpOnly: true, SameSite: http.SameSiteLaxMode,
+	})
 }
 
 // Clear takes the cookie from the browser.
 func (c Cookie) Clear(w http.ResponseWriter) {
-	http.SetCookie(w, &http.Cookie{Name: c.Name, Path: c.Path, MaxAge: -1,
-		Secure: c.Secure, HttpOnly: true, SameSite: http.SameSiteLaxMode})
+	http.SetCookie(w, &http.Cookie{
+		Name: c.Name, Path: c.Path, MaxAge: -1,
+		Secure: c.Secure, HttpOnly: true, SameSite: http.SameSiteLaxMode,
+	})
 }

@@ -8,7 +8,8 @@
 // Order of events: Load finds the session of a request, or none; after a
 // sign-in Begin makes a new ticket, always, so that a ticket known before the
 // sign-in is worth nothing after it; SetCookie hands it to the browser. A
-// session ends by time, by sign-out, or with its user.
+// session ends by time, by sign-out here or at a gateway (token.Mint.EndSession
+// or the revocation of its ID: one row less), or with its user.
 //
 // It must not know tokens, pages, passwords or OAuth.
 package sso

@@ -97,8 +97,10 @@ type Start struct {
 	IP, UserAgent string
 	// Previous is the session the browser had until now; the zero Session for
 	// none. The same person keeps its ID, so that signing out later ends what
-	// both sign-ins have opened; its ticket dies in any case. The session of
-	// another person must have been ended by the caller.
+	// both sign-ins have opened; its ticket dies in any case. It was found in
+	// the same transaction, so that it has not been revoked: a revoked ID must
+	// not come back. The session of another person must have been ended by the
+	// caller.
 	Previous Session
 }
 
@@ -107,9 +109,11 @@ type Start struct {
 func (k *Keeper) Begin(ctx context.Context, start Start) (Session, string, error) {
 	now := k.now()
 	ticket := random(32)
-	s := Session{ID: random(16), TicketHash: hash(ticket), UserID: start.UserID, AuthTime: start.AuthTime,
+	s := Session{
+		ID: random(16), TicketHash: hash(ticket), UserID: start.UserID, AuthTime: start.AuthTime,
 		Created: now, Seen: now, Expires: now.Add(k.cfg.Lifetime), AMR: start.AMR, IP: start.IP,
-		UserAgent: start.UserAgent[:min(len(start.UserAgent), maxUserAgent)]}
+		UserAgent: start.UserAgent[:min(len(start.UserAgent), maxUserAgent)],
+	}
 	if start.Previous.ID != "" {
 		if err := k.sessions.Delete(ctx, start.Previous.ID); err != nil {
 			return Session{}, "", fmt.Errorf("replace provider session: %w", err)
@@ -122,15 +126,6 @@ func (k *Keeper) Begin(ctx context.Context, start Start) (Session, string, error
 		return Session{}, "", fmt.Errorf("begin provider session: %w", err)
 	}
 	return s, ticket, nil
-}
-
-// End removes a session. What was issued in it is the caller's to end, in the
-// same transaction.
-func (k *Keeper) End(ctx context.Context, s Session) error {
-	if err := k.sessions.Delete(ctx, s.ID); err != nil {
-		return fmt.Errorf("end provider session: %w", err)
-	}
-	return nil
 }
 
 // Ticket returns what the browser that sent r holds as its ticket, good or not;

@@ -35,12 +35,13 @@ type Sessions interface {
 	// Insert adds a session.
 	Insert(ctx context.Context, s Session) error
 	// FindByTicket returns the session with that ticket hash, expired or not,
-	// or ErrNotFound.
+	// or ErrNotFound. A session whose ID has been revoked counts as none.
 	FindByTicket(ctx context.Context, ticketHash []byte) (Session, error)
 	// Touch moves Seen forward; never back. ErrNotFound if the session ended.
 	Touch(ctx context.Context, id string, seen time.Time) error
-	// Delete ends a session; ending one that is gone is no error. It records
-	// nothing: token.Mint.EndSession does, and ends what was issued in it.
+	// Delete removes a session that another one takes the place of; removing one
+	// that is gone is no error. It records nothing and ends nothing that was
+	// issued: token.Mint.EndSession does.
 	Delete(ctx context.Context, id string) error
 	// DeleteForUser ends every session of a user.
 	DeleteForUser(ctx context.Context, userID string) error

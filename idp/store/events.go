@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	"gatehouse/idp/token"
 	"gatehouse/internal/audit"
@@ -34,6 +35,12 @@ const (
 
 // Append records e; see audit.Journal. It refuses an event without a type and a
 // revocation without a kind or a value, which would end nothing or everything.
+//
+// With the sid of one of our own sessions (audit.KindIssuerSID without an
+// issuer) the session itself ends too, in the same transaction: its row, its
+// codes and its refresh families. Each family is revoked along with it, because
+// access tokens carry no sid. So it does not matter who says that a session is
+// over: the provider, a gateway or the command line.
 func (db *DB) Append(ctx context.Context, e audit.Event) error {
 	if err := db.InTx(ctx, func(ctx context.Context) error { return db.append(ctx, e) }); err != nil {
 		return fmt.Errorf("append event %s: %w", e.Type, err)
@@ -66,13 +73,36 @@ func (db *DB) append(ctx context.Context, e audit.Event) error {
 	if _, err := db.exec(ctx, qEventAdd, seq, millis(e.At), e.Type, e.Actor, e.ActorIP, e.Target, e.Client, string(detail)); err != nil {
 		return err
 	}
-	for _, r := range e.Revoke {
+	families, err := db.endSessions(ctx, e.Revoke)
+	if err != nil {
+		return err
+	}
+	for _, r := range slices.Concat(e.Revoke, families) {
 		if err := db.revoke(ctx, seq, e, r); err != nil {
 			return err
 		}
 	}
 	db.current(ctx).woke = true
 	return nil
+}
+
+// endSessions ends the sessions whose sid is among revoked, and returns the
+// revocations of the families that ended with them.
+func (db *DB) endSessions(ctx context.Context, revoked []audit.Revoke) ([]audit.Revoke, error) {
+	var more []audit.Revoke
+	for _, r := range revoked {
+		if r.Kind != audit.KindIssuerSID || r.Issuer != "" || r.Value == "" {
+			continue
+		}
+		ids, err := db.endSession(ctx, r.Value)
+		if err != nil {
+			return nil, err
+		}
+		for _, id := range ids {
+			more = append(more, audit.Revoke{Kind: audit.KindOriginJTI, Value: id})
+		}
+	}
+	return more, nil
 }
 
 func (db *DB) revoke(ctx context.Context, event int64, e audit.Event, r audit.Revoke) error {
@@ -111,8 +141,12 @@ func (db *DB) EventsSince(ctx context.Context, seq int64, limit int) ([]audit.Ev
 
 // RevocationsSince returns the revocations with a Seq above seq that have not
 // expired, in order, and the highest Seq assigned so far. A reader begins with 0
-// and goes on with what it was given.
+// and goes on with what it was given. It returns ErrReplaced when nobody else
+// writes to the open file any more: what it does not say means nothing then.
 func (db *DB) RevocationsSince(ctx context.Context, seq int64) ([]audit.Revoke, int64, error) {
+	if err := db.inPlace(); err != nil {
+		return nil, 0, fmt.Errorf("read revocations: %w", err)
+	}
 	// The counter is read first: what it counts is committed, and what is
 	// committed after it comes with the rows.
 	var highest int64

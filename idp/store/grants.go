@@ -127,20 +127,20 @@ func (s families) End(ctx context.Context, id string) (bool, error) {
 	return n > 0, err
 }
 
-func (s families) EndSession(ctx context.Context, sessionID string) ([]string, error) {
-	var ids []string
-	err := s.db.InTx(ctx, func(ctx context.Context) error {
-		if _, err := s.db.exec(ctx, qCodesOfSession, sessionID); err != nil {
-			return err
-		}
-		var err error
-		ids, err = collect(ctx, s.db.writer(ctx), func(row scanner) (string, error) {
-			var id string
-			return id, row.Scan(&id)
-		}, qFamiliesOfSession, sessionID)
-		return err
-	})
-	return ids, err
+// endSession ends a provider session with its codes and refresh families, and
+// returns the ids of the families. It needs a transaction.
+func (db *DB) endSession(ctx context.Context, id string) ([]string, error) {
+	if err := db.all(ctx, id, qSessionDrop, qCodesOfSession); err != nil {
+		return nil, err
+	}
+	families, err := collect(ctx, db.writer(ctx), func(row scanner) (string, error) {
+		var family string
+		return family, row.Scan(&family)
+	}, qFamiliesOfSession, id)
+	if err != nil {
+		return nil, fmt.Errorf("end sessions and grants: %w", err)
+	}
+	return families, nil
 }
 
 // EndUser ends a user's sessions, codes and refresh families; see pool.Ender.

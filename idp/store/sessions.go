@@ -14,7 +14,8 @@ const (
 	qSessionAdd = `INSERT INTO sso_session (id, ticket_hash, user_id, auth_time, created, seen, expires, amr, ip, user_agent)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`
 	qSessionFind = `SELECT id, ticket_hash, user_id, auth_time, created, seen, expires, amr, ip, user_agent
-		FROM sso_session WHERE ticket_hash = $1`
+		FROM sso_session WHERE ticket_hash = $1 AND NOT EXISTS
+		(SELECT 1 FROM revocation r WHERE r.value = sso_session.id AND r.kind = 'issuer_sid' AND r.issuer = '')`
 	qSessionTouch    = `UPDATE sso_session SET seen = CASE WHEN seen < $1 THEN $1 ELSE seen END WHERE id = $2`
 	qSessionDrop     = `DELETE FROM sso_session WHERE id = $1`
 	qSessionDropUser = `DELETE FROM sso_session WHERE user_id = $1`

@@ -31,6 +31,9 @@ var (
 	// ErrSchema means that the schema is older than this program and Migrate was
 	// not set, or newer.
 	ErrSchema = errors.New("database schema does not match this program")
+	// ErrReplaced means that the file that was opened is not the one at its path
+	// any more: the command line writes to another one.
+	ErrReplaced = errors.New("the database file was removed or replaced; restart on the file that counts")
 	// ErrSealingKey means that the sealing key is not the one that the database
 	// was made with.
 	ErrSealingKey = errors.New("the sealing key does not belong to this database")
@@ -65,6 +68,8 @@ type Options struct {
 // DB is an open database. It is safe for concurrent use.
 type DB struct {
 	path string
+	// file is what was opened at path.
+	file fs.FileInfo
 	// write has one connection: writers queue here, fairly, instead of polling
 	// SQLite's lock. read has several, which cannot write.
 	write, read *sql.DB
@@ -111,7 +116,10 @@ func Open(ctx context.Context, path string, o Options) (*DB, error) {
 	if db.log == nil {
 		db.log = slog.New(slog.DiscardHandler)
 	}
-	if err := db.connect(ctx, o); err != nil {
+	if db.file, err = os.Stat(path); err != nil {
+		return nil, fmt.Errorf("open database %s: %w", path, err)
+	}
+	if err := errors.Join(db.connect(ctx, o), db.inPlace()); err != nil {
 		return nil, errors.Join(fmt.Errorf("open database %s: %w", path, err), db.Close())
 	}
 	return db, nil
@@ -150,6 +158,20 @@ func (db *DB) Close() error {
 		errs = append(errs, db.write.Close())
 	}
 	return errors.Join(errs...)
+}
+
+// inPlace returns ErrReplaced when the open file is not the one at its path. An
+// open file can be read and written for ever after it was removed, so that
+// nothing else would tell.
+func (db *DB) inPlace() error {
+	now, err := os.Stat(db.path)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrReplaced, err)
+	}
+	if !os.SameFile(db.file, now) {
+		return ErrReplaced
+	}
+	return nil
 }
 
 // Path returns the absolute path of the file.

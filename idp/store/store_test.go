@@ -3,6 +3,7 @@ package store_test
 import (
 	"bytes"
 	"context"
+	"database/sql"
 	"errors"
 	"go/ast"
 	"go/constant"
@@ -15,7 +16,9 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
+	"gatehouse/idp/signin"
 	"gatehouse/idp/store"
 	"gatehouse/idp/store/storetest"
 	"gatehouse/internal/audit"
@@ -220,6 +223,67 @@ func TestTwoProcessesShareAFile(t *testing.T) {
 		events, err := db.EventsSince(t.Context(), 0, 1000)
 		if err != nil || len(events) != 200 || events[199].Seq != 200 {
 			t.Fatalf("%d events, %v; want 200 without gaps", len(events), err)
+		}
+	}
+}
+
+// A file that was removed or replaced can still be read and written by whoever
+// has it open; but nobody else will ever write to it, or read it.
+func TestReplacedFileIsNoticed(t *testing.T) {
+	db := storetest.Open(t, nil)
+	ctx := t.Context()
+	check := func(what string, want error) {
+		t.Helper()
+		if _, _, err := db.RevocationsSince(ctx, 0); !errors.Is(err, want) {
+			t.Errorf("%s: RevocationsSince = %v, want %v", what, err, want)
+		}
+		if err := db.Append(ctx, audit.Event{Type: "x"}); !errors.Is(err, want) {
+			t.Errorf("%s: Append = %v, want %v", what, err, want)
+		}
+	}
+	check("opened", nil)
+	if err := os.Rename(db.Path(), db.Path()+".old"); err != nil {
+		t.Fatal(err)
+	}
+	check("moved away", store.ErrReplaced)
+	if err := os.WriteFile(db.Path(), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	check("replaced", store.ErrReplaced)
+	if err := os.Rename(db.Path()+".old", db.Path()); err != nil {
+		t.Fatal(err)
+	}
+	check("brought back", nil)
+}
+
+// Whether an account has to wait must not show in the time of a write.
+func TestTryOfAWaitingAccountIsWrittenToo(t *testing.T) {
+	db := storetest.Open(t, nil)
+	other, err := sql.Open("sqlite", db.Path())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	conn, err := other.Conn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	version := func() (n int64) {
+		if err := conn.QueryRowContext(t.Context(), "PRAGMA data_version").Scan(&n); err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	now := time.Now()
+	for i := range 6 {
+		before := version()
+		wait, err := db.Tries().Count(t.Context(), signin.Try{Account: "u1", Now: now, Free: 2, MaxWait: time.Hour})
+		if err != nil || (wait > 0) != (i >= 2) {
+			t.Fatalf("try %d: wait %v, %v", i, wait, err)
+		}
+		if version() == before {
+			t.Errorf("try %d, wait %v: nothing was written", i, wait)
 		}
 	}
 }

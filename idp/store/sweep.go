@@ -28,7 +28,11 @@ func (db *DB) Sweep(ctx context.Context) error {
 		query string
 		until time.Time
 	}{
-		{qSweepCodes, now}, {qSweepUsed, now}, {qSweepFlows, now}, {qSweepSessions, now}, {qSweepRevokes, now},
+		{qSweepCodes, now},
+		{qSweepUsed, now},
+		{qSweepFlows, now},
+		{qSweepSessions, now},
+		{qSweepRevokes, now},
 		{qSweepFamilies, now.Add(-client.MaxTTL)},
 	} {
 		// One transaction each: none of them holds the writer for long.

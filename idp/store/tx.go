@@ -23,6 +23,10 @@ func (db *DB) InTx(ctx context.Context, do func(ctx context.Context) error) erro
 	if db.current(ctx) != nil {
 		return do(ctx)
 	}
+	// What is written to a file that is gone is lost: a sign-out that was not.
+	if err := db.inPlace(); err != nil {
+		return fmt.Errorf("begin transaction: %w", err)
+	}
 	tx, err := db.write.BeginTx(ctx, nil)
 	if err != nil {
 		return fmt.Errorf("begin transaction: %w", err)

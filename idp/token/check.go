@@ -143,21 +143,21 @@ func (m *Mint) revokeAccess(ctx context.Context, cl client.Client, token string)
 	})
 }
 
-// EndSession ends what was issued in a provider session: codes, families and all
-// tokens that carry its sid or one of its families. The caller deletes the
-// session itself, in the same transaction (audit.Journal.InTx).
+// EndSession ends a provider session and what was issued in it: codes, families
+// and all tokens that carry its sid or one of its families. The journal does that
+// with the revocation of a sid, whoever appends it.
 func (m *Mint) EndSession(ctx context.Context, sessionID, userID string) error {
-	return m.has.Journal.InTx(ctx, func(ctx context.Context) error {
-		families, err := m.has.Families.EndSession(ctx, sessionID)
-		if err != nil {
-			return fmt.Errorf("end session: %w", err)
-		}
-		revoke := []audit.Revoke{{Kind: audit.KindIssuerSID, Value: sessionID}}
-		for _, id := range families {
-			revoke = append(revoke, audit.Revoke{Kind: audit.KindOriginJTI, Value: id})
-		}
-		return m.has.Journal.Append(ctx, audit.Event{Type: "session.ended", Target: userID, Revoke: revoke})
+	return m.has.Journal.Append(ctx, audit.Event{
+		Type: "session.ended", Target: userID,
+		Revoke: []audit.Revoke{{Kind: audit.KindIssuerSID, Value: sessionID}},
 	})
+}
+
+// over reports whether the provider session that something was granted in has
+// been revoked. Ending it removes codes and families, but not the code that is
+// being written at the same moment.
+func (m *Mint) over(ctx context.Context, sessionID string) (bool, error) {
+	return m.has.Revocations.Revoked(ctx, Handles{SessionID: sessionID})
 }
 
 // text returns a string claim, "" when it is absent or something else.

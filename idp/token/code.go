@@ -132,6 +132,11 @@ func (m *Mint) redeem(ctx context.Context, hash []byte, r Redemption) (issue, er
 	case !r.Client.AllowsGrant(client.AuthorizationCode):
 		return issue{}, ErrUnauthorizedClient
 	}
+	if over, err := m.over(ctx, code.SessionID); err != nil {
+		return issue{}, err
+	} else if over {
+		return issue{}, ErrInvalidGrant
+	}
 	out, err := m.granted(ctx, r.Client, code.UserID, code.Scopes)
 	if err != nil {
 		return issue{}, err

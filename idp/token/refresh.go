@@ -70,6 +70,11 @@ func (m *Mint) rotate(ctx context.Context, raw []byte, r RefreshRequest) (issue,
 	if m.reused(row, r.Client, now) {
 		return issue{}, m.refuse(ctx, family, "token.reused")
 	}
+	if over, err := m.over(ctx, family.SessionID); err != nil {
+		return issue{}, err
+	} else if over {
+		return issue{}, m.refuse(ctx, family, "token.refused")
+	}
 	out, err := m.regrant(ctx, family, r)
 	if err != nil {
 		return issue{}, err

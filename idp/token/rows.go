@@ -88,9 +88,6 @@ type Families interface {
 	Rotate(ctx context.Context, hash, successor []byte, now time.Time) (bool, error)
 	// End removes a family with its tokens and reports whether it was there.
 	End(ctx context.Context, id string) (bool, error)
-	// EndSession removes the codes and families of a provider session and
-	// returns the ids of the families.
-	EndSession(ctx context.Context, sessionID string) ([]string, error)
 }
 
 // Handles are what a token can be revoked by; empty ones do not count.

@@ -63,8 +63,10 @@ func (w *world) fill() {
 	w.must(w.pool.AddGroup(ctx, pool.Group{Name: "everyone"}))
 	w.must(w.pool.AddGroup(ctx, pool.Group{Name: "staff", Precedence: &one, RoleARN: "arn:aws:iam::1:role/staff"}))
 	var err error
-	w.alice, err = w.pool.Add(ctx, pool.NewUser{Username: "alice", Email: "alice@example.com", EmailVerified: true, Name: "Alice",
-		Groups: []string{"everyone", "staff"}})
+	w.alice, err = w.pool.Add(ctx, pool.NewUser{
+		Username: "alice", Email: "alice@example.com", EmailVerified: true, Name: "Alice",
+		Groups: []string{"everyone", "staff"},
+	})
 	w.must(err)
 	w.must(w.clients.PutServer(ctx, client.ResourceServer{ID: "orders"}))
 	w.must(w.clients.PutScope(ctx, client.Scope{Name: "orders.read", Server: "orders"}))
@@ -97,8 +99,10 @@ func (w *world) request(clientID string, scopes ...string) token.CodeRequest {
 	sum := sha256.Sum256([]byte(verifier))
 	return token.CodeRequest{
 		Client: w.client(clientID),
-		Authorization: token.Authorization{UserID: w.alice.ID, SessionID: "sid-1", Scopes: scopes, Nonce: "n-1",
-			AuthTime: w.clock.Now().Add(-time.Minute), AMR: []string{"pwd"}},
+		Authorization: token.Authorization{
+			UserID: w.alice.ID, SessionID: "sid-1", Scopes: scopes, Nonce: "n-1",
+			AuthTime: w.clock.Now().Add(-time.Minute), AMR: []string{"pwd"},
+		},
 		RedirectURI: redirect, Challenge: base64.RawURLEncoding.EncodeToString(sum[:]),
 	}
 }

@@ -81,6 +81,8 @@ func (p *Pages) surplus(r *http.Request) []string {
 }
 
 func (p *Pages) set(w http.ResponseWriter, name, value string, maxAge int) {
-	http.SetCookie(w, &http.Cookie{Name: name, Value: value, Path: p.cookie.Path, MaxAge: maxAge,
-		Secure: p.cookie.Secure, HttpOnly: true, SameSite: http.SameSiteLaxMode})
+	http.SetCookie(w, &http.Cookie{
+		Name: name, Value: value, Path: p.cookie.Path, MaxAge: maxAge,
+		Secure: p.cookie.Secure, HttpOnly: true, SameSite: http.SameSiteLaxMode,
+	})
 }

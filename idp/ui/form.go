@@ -36,8 +36,10 @@ func (p *Pages) readForm(w http.ResponseWriter, r *http.Request) (httpx.Form, er
 func (p *Pages) checkToken(f httpx.Form, secret, step string) error {
 	got := f.Get(tokenField)
 	if secret == "" || got == "" || !hmac.Equal([]byte(got), []byte(p.token(secret, step))) {
-		return &httpx.Error{Status: http.StatusForbidden, Code: "stale_form",
-			Public: "this page is too old, or was opened in another browser"}
+		return &httpx.Error{
+			Status: http.StatusForbidden, Code: "stale_form",
+			Public: "this page is too old, or was opened in another browser",
+		}
 	}
 	return nil
 }

@@ -102,8 +102,10 @@ func (p *Pages) Error(w http.ResponseWriter, r *http.Request, e *httpx.Error) {
 	case e.Status >= 500:
 		title, advice = "This does not work right now", "Try again in a moment."
 	}
-	data := errorPage{common: p.common("Error: " + title), Title: title, Text: sentence(e.Public), Advice: advice,
-		Code: e.Code, RequestID: httpx.RequestID(r.Context()), Status: e.Status}
+	data := errorPage{
+		common: p.common("Error: " + title), Title: title, Text: sentence(e.Public), Advice: advice,
+		Code: e.Code, RequestID: httpx.RequestID(r.Context()), Status: e.Status,
+	}
 	if err := p.show(w, view{status: e.Status, name: "error", data: data}); err != nil {
 		// Only a broken template gets here.
 		http.Error(w, http.StatusText(e.Status), e.Status)

@@ -52,7 +52,8 @@ func (p *Pages) Answer(finish Finish) func(http.ResponseWriter, *http.Request) e
 			return again(w, r, pending)
 		}
 		done, err := p.deps.Machine.Password(r.Context(), pending, secret, signin.Answer{
-			Username: form.Get("username"), Password: form.Get("password"), Address: p.deps.ClientIP(r)})
+			Username: form.Get("username"), Password: form.Get("password"), Address: p.deps.ClientIP(r),
+		})
 		if err == nil {
 			err = finish(w, r, done)
 		}
@@ -71,8 +72,10 @@ func (p *Pages) find(r *http.Request) (signin.Pending, string, error) {
 	secret := p.BrowserSecret(r, id)
 	pending, err := p.deps.Machine.Find(r.Context(), id, secret)
 	if errors.Is(err, signin.ErrFlowNotFound) {
-		return signin.Pending{}, "", &httpx.Error{Status: http.StatusBadRequest, Code: "stale_form", Err: err,
-			Public: "this sign-in page has expired, or was opened in another browser"}
+		return signin.Pending{}, "", &httpx.Error{
+			Status: http.StatusBadRequest, Code: "stale_form", Err: err,
+			Public: "this sign-in page has expired, or was opened in another browser",
+		}
 	}
 	return pending, secret, err
 }
@@ -93,22 +96,32 @@ func (p *Pages) refused(w http.ResponseWriter, r *http.Request, f refusal) error
 	case errors.Is(f.err, signin.ErrRefused):
 		// One text for a stranger, a wrong password, a disabled and a waiting
 		// account. 422 and not 401: it is a form to be filled in again.
-		return p.ask(w, f.pending, f.secret, attempt{username: f.username, status: http.StatusUnprocessableEntity,
-			problem: "This name and password do not match. Check both and try again."})
+		return p.ask(w, f.pending, f.secret, attempt{
+			username: f.username, status: http.StatusUnprocessableEntity,
+			problem: "This name and password do not match. Check both and try again.",
+		})
 	case errors.Is(f.err, signin.ErrMustChange):
-		return &httpx.Error{Status: http.StatusForbidden, Code: "password_change_required", Err: f.err,
-			Public: "your password was set by somebody else and must be replaced before you can sign in; ask your administrator"}
+		return &httpx.Error{
+			Status: http.StatusForbidden, Code: "password_change_required", Err: f.err,
+			Public: "your password was set by somebody else and must be replaced before you can sign in; ask your administrator",
+		}
 	case errors.Is(f.err, signin.ErrUsed):
 		return again(w, r, f.pending)
 	case errors.Is(f.err, signin.ErrFlowNotFound), errors.Is(f.err, signin.ErrTooManyTries):
-		return &httpx.Error{Status: http.StatusTooManyRequests, Code: "too_many_tries", Err: f.err,
-			Public: "this sign-in page takes no more answers"}
+		return &httpx.Error{
+			Status: http.StatusTooManyRequests, Code: "too_many_tries", Err: f.err,
+			Public: "this sign-in page takes no more answers",
+		}
 	case errors.As(f.err, &limited):
-		return &httpx.Error{Status: http.StatusTooManyRequests, Code: "too_many_tries", Err: f.err,
-			RetryAfter: limited.RetryAfter, Public: "too many wrong passwords came from your network"}
+		return &httpx.Error{
+			Status: http.StatusTooManyRequests, Code: "too_many_tries", Err: f.err,
+			RetryAfter: limited.RetryAfter, Public: "too many wrong passwords came from your network",
+		}
 	case errors.Is(f.err, signin.ErrBusy):
-		return &httpx.Error{Status: http.StatusServiceUnavailable, RetryAfter: signin.BusyRetry, Err: f.err,
-			Public: "too many people are signing in at once"}
+		return &httpx.Error{
+			Status: http.StatusServiceUnavailable, RetryAfter: signin.BusyRetry, Err: f.err,
+			Public: "too many people are signing in at once",
+		}
 	}
 	return f.err
 }
@@ -126,7 +139,8 @@ func (p *Pages) ask(w http.ResponseWriter, pending signin.Pending, secret string
 	}
 	return p.show(w, view{status: a.status, name: "sign_in", destination: pending.Destination, data: signInPage{
 		common: p.common(title), App: pending.App, Action: p.SignInPath(pending.ID),
-		Token: p.token(secret, signInStep(pending.ID)), Username: a.username, Problem: a.problem}})
+		Token: p.token(secret, signInStep(pending.ID)), Username: a.username, Problem: a.problem,
+	}})
 }
 
 type usedPage struct {
@@ -138,7 +152,8 @@ type usedPage struct {
 // gives it: politely, and with the way on.
 func (p *Pages) used(w http.ResponseWriter, pending signin.Pending) error {
 	return p.show(w, view{status: http.StatusOK, name: "used", data: usedPage{
-		common: p.common("Already signed in to " + pending.App), App: pending.App, Restart: pending.Restart}})
+		common: p.common("Already signed in to " + pending.App), App: pending.App, Restart: pending.Restart,
+	}})
 }
 
 // again answers a form that was sent twice: the first one has signed the

@@ -44,8 +44,10 @@ func New(d Deps) *Pages {
 	if d.Now == nil {
 		d.Now = time.Now
 	}
-	return &Pages{deps: d, cookie: sso.NewCookie(d.Issuer), origin: d.Issuer.Scheme + "://" + d.Issuer.Host,
-		base: strings.TrimSuffix(d.Issuer.Path, "/")}
+	return &Pages{
+		deps: d, cookie: sso.NewCookie(d.Issuer), origin: d.Issuer.Scheme + "://" + d.Issuer.Host,
+		base: strings.TrimSuffix(d.Issuer.Path, "/"),
+	}
 }
 
 // SignInPath returns where the sign-in page of a flow is: a path with query.

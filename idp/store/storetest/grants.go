@@ -10,6 +10,7 @@ import (
 	"gatehouse/idp/signin"
 	"gatehouse/idp/sso"
 	"gatehouse/idp/token"
+	"gatehouse/internal/audit"
 )
 
 func session(id, userID string, ticket byte) sso.Session {
@@ -232,7 +233,7 @@ func ending(t *testing.T, s Store) {
 		session = err == nil
 		_, _, err = s.Families().Find(ctx, []byte{i})
 		family = err == nil
-		err = s.InTx(ctx, func(ctx context.Context) error {
+		_ = s.InTx(ctx, func(ctx context.Context) error {
 			_, err := s.Codes().Consume(ctx, []byte{i}, t0)
 			code = err == nil
 			return errors.New("look only")
@@ -249,15 +250,61 @@ func ending(t *testing.T, s Store) {
 	must(t, s.EndUser(ctx, "u1"))
 	want("EndUser(u1)", 1, false, false, false)
 	want("EndUser(u1)", 2, true, true, true)
-	ids, err := s.Families().EndSession(ctx, "s2")
-	must(t, err)
-	same(t, "ended families", ids, []string{"f2"})
-	want("EndSession(s2)", 2, true, false, false)
 	must(t, s.EndUser(ctx, "u2"))
 	fill()
 	must(t, s.EndClient(ctx, "web"))
 	want("EndClient", 1, true, false, false)
 	want("EndClient", 2, true, false, false)
+}
+
+// revokedSession: a revoked sid takes row, codes and families along, and leaves
+// a revocation for each family, in one transaction.
+func revokedSession(t *testing.T, s Store) {
+	ctx := t.Context()
+	for i, id := range []string{"1", "2"} {
+		must(t, s.Sessions().Insert(ctx, session("s"+id, "u1", byte(i+1))))
+		must(t, s.Codes().Insert(ctx, codeRow(byte(i+1), "s"+id, "u1")))
+		must(t, s.Families().Insert(ctx, familyRow("f"+id, "s"+id, "u1"), []byte{byte(i + 1)}))
+	}
+	end := func(ctx context.Context, issuer string) error {
+		return s.Append(ctx, audit.Event{Type: "session.ended", Revoke: []audit.Revoke{
+			{Kind: audit.KindIssuerSID, Issuer: issuer, Value: "s1", Expires: time.Now().Add(time.Minute)},
+		}})
+	}
+	broken := errors.New("broken")
+	must(t, end(ctx, "https://other"))
+	wantErr(t, "InTx", s.InTx(ctx, func(ctx context.Context) error { return errors.Join(end(ctx, ""), broken) }), broken)
+	_, err := s.Sessions().FindByTicket(ctx, []byte{1})
+	must(t, err)
+	_, _, err = s.Families().Find(ctx, []byte{1})
+	must(t, err)
+	must(t, end(ctx, ""))
+	_, err = s.Sessions().FindByTicket(ctx, []byte{1})
+	wantErr(t, "the revoked session", err, sso.ErrNotFound)
+	_, err = s.Codes().Consume(ctx, []byte{1}, t0)
+	wantErr(t, "its code", err, token.ErrNotFound)
+	_, _, err = s.Families().Find(ctx, []byte{1})
+	wantErr(t, "its family", err, token.ErrNotFound)
+	revoked, err := s.Revoked(ctx, token.Handles{OriginJTI: "f1"})
+	must(t, err)
+	if !revoked {
+		t.Error("tokens of the ended family are not revoked")
+	}
+	rows, _, err := s.RevocationsSince(ctx, 1)
+	must(t, err)
+	// A token may outlive what whoever ended the session thought of.
+	if len(rows) != 2 || rows[0].Value != "s1" || rows[1].Value != "f1" || !rows[1].Expires.After(rows[0].Expires.Add(time.Hour)) {
+		t.Errorf("revocations = %+v, want s1 and, for long, f1", rows)
+	}
+	if _, err := s.Sessions().FindByTicket(ctx, []byte{2}); err != nil {
+		t.Errorf("another session: %v", err)
+	}
+	if _, _, err := s.Families().Find(ctx, []byte{2}); err != nil {
+		t.Errorf("another session's family: %v", err)
+	}
+	must(t, s.Sessions().Insert(ctx, session("s1", "u1", 9)))
+	_, err = s.Sessions().FindByTicket(ctx, []byte{9})
+	wantErr(t, "a session with a revoked id", err, sso.ErrNotFound)
 }
 
 func sweep(t *testing.T, s Store) {

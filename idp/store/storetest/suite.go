@@ -69,6 +69,7 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		{"CodeWorksOnce", code},
 		{"RefreshTokenHasOneSuccessor", family},
 		{"EndingAUserEndsAllOfIt", ending},
+		{"ARevokedSessionTakesItsGrantsAlong", revokedSession},
 		{"SweepLeavesWhatLives", sweep},
 	} {
 		t.Run(part.name, func(t *testing.T) { part.test(t, open(t)) })
@@ -157,8 +158,10 @@ func events(t *testing.T, s Store) {
 	ctx := audit.WithActor(t.Context(), audit.Actor{Name: "os:root", IP: "192.0.2.1"})
 	changed := s.Changed()
 	atOnce(t, func(int) (bool, error) {
-		return true, s.Append(ctx, audit.Event{Type: "user.disabled", Target: "u1", Client: "web", At: t0, Detail: map[string]string{"a": "b"},
-			Revoke: []audit.Revoke{{Kind: audit.KindSubject, Value: "u1"}, {Kind: audit.KindJTI, Value: "j", Issuer: "https://x"}}})
+		return true, s.Append(ctx, audit.Event{
+			Type: "user.disabled", Target: "u1", Client: "web", At: t0, Detail: map[string]string{"a": "b"},
+			Revoke: []audit.Revoke{{Kind: audit.KindSubject, Value: "u1"}, {Kind: audit.KindJTI, Value: "j", Issuer: "https://x"}},
+		})
 	})
 	select {
 	case <-changed:
@@ -177,8 +180,10 @@ func events(t *testing.T, s Store) {
 	}
 	e := all[0]
 	e.Revoke = nil
-	same(t, "event", e, audit.Event{Seq: 1, At: t0, Type: "user.disabled", Actor: "os:root", ActorIP: "192.0.2.1", Target: "u1",
-		Client: "web", Detail: map[string]string{"a": "b"}})
+	same(t, "event", e, audit.Event{
+		Seq: 1, At: t0, Type: "user.disabled", Actor: "os:root", ActorIP: "192.0.2.1", Target: "u1",
+		Client: "web", Detail: map[string]string{"a": "b"},
+	})
 	last, err := s.EventsSince(ctx, Callers-1, 1000)
 	must(t, err)
 	if len(last) != 1 {
@@ -195,9 +200,12 @@ func revocations(t *testing.T, s Store) {
 	soon := time.Now().Add(time.Hour)
 	old := time.Now().Add(-time.Hour)
 	must(t, s.Append(ctx, audit.Event{Type: "x", At: t0, Revoke: []audit.Revoke{
-		{Kind: audit.KindSubject, Value: "u1", Expires: soon}, {Kind: audit.KindClient, Value: "web", Expires: soon},
-		{Kind: audit.KindOriginJTI, Value: "o1", Expires: soon}, {Kind: audit.KindJTI, Value: "j1", Expires: soon},
-		{Kind: audit.KindIssuerSID, Value: "s1", Expires: soon}, {Kind: audit.KindJTI, Value: "j2", Expires: old},
+		{Kind: audit.KindSubject, Value: "u1", Expires: soon},
+		{Kind: audit.KindClient, Value: "web", Expires: soon},
+		{Kind: audit.KindOriginJTI, Value: "o1", Expires: soon},
+		{Kind: audit.KindJTI, Value: "j1", Expires: soon},
+		{Kind: audit.KindIssuerSID, Value: "s1", Expires: soon},
+		{Kind: audit.KindJTI, Value: "j2", Expires: old},
 		{Kind: audit.KindJTI, Value: "j3", Issuer: "https://other", Expires: soon},
 		{Kind: audit.KindSubject, Value: "u3", NotBefore: t0.Truncate(time.Second), Expires: soon},
 	}}))
