@@ -215,8 +215,12 @@ func (c *Condition) keys() []string {
 		key   string
 		there bool
 	}{
-		{"claims", len(c.Claims) > 0}, {"ip", len(c.IP) > 0}, {"any_of", len(c.AnyOf) > 0},
-		{"all_of", len(c.AllOf) > 0}, {"not", c.Not != nil}, {"opa", c.OPA != nil},
+		{"claims", len(c.Claims) > 0},
+		{"ip", len(c.IP) > 0},
+		{"any_of", len(c.AnyOf) > 0},
+		{"all_of", len(c.AllOf) > 0},
+		{"not", c.Not != nil},
+		{"opa", c.OPA != nil},
 	}
 	for _, g := range given {
 		if g.there {

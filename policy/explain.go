@@ -213,6 +213,9 @@ func hasOf(n *node, id *session.Identity) string {
 	case kUsers:
 		return "subject " + plain(id.Subject) + ", username " + plain(id.Username)
 	case kClients:
+		if !id.ClientNamed {
+			return "client " + plain(id.ClientID) + ", which its issuer's clients do not list"
+		}
 		return "client " + plain(id.ClientID)
 	case kEmailDomains:
 		switch {

@@ -162,7 +162,9 @@ func (p *projection) user(r reads, id *session.Identity) *ast.Term {
 
 func (p *projection) credential(r reads, id *session.Identity) (*ast.Term, error) {
 	var o pairs
-	if r.has(fClient) {
+	// A client of an issuer that does not name it is nobody we know, whatever
+	// it is called.
+	if r.has(fClient) && id.ClientNamed {
 		o = p.add(o, keyClient, id.ClientID)
 	}
 	// A session has no scopes to lack: they stay unknown.

@@ -5,10 +5,11 @@ package policy
 
 import (
 	"encoding/json"
-	"gatehouse/session"
 	"net/netip"
 	"slices"
 	"strings"
+
+	"gatehouse/session"
 )
 
 // judge is the meaning of conditions, written a second time from its
@@ -46,7 +47,7 @@ func judge(c Condition, q Query) *bool {
 		if id == nil {
 			parts = append(parts, nil)
 		} else {
-			one(id.ClientID != "", []string{id.ClientID}, c.Clients)
+			one(id.ClientID != "" && id.ClientNamed, []string{id.ClientID}, c.Clients)
 		}
 	}
 	if c.EmailDomains != nil {

@@ -87,7 +87,7 @@ func one(t testing.TB, allow string, modules ...string) *Policy {
 func person(change ...func(*session.Identity)) *session.Identity {
 	id := &session.Identity{
 		Credential: session.Cookie, Issuer: "https://login.example.com", Subject: "8d0c", Username: "bob",
-		Email: "bob@example.com", EmailVerified: true, ClientID: "gatehouse", Person: true, Listed: true,
+		Email: "bob@example.com", EmailVerified: true, ClientID: "gatehouse", ClientNamed: true, Person: true, Listed: true,
 		Groups: []string{"staff"}, Claims: map[string]any{"department": "sales"},
 	}
 	for _, c := range change {
@@ -99,7 +99,7 @@ func person(change ...func(*session.Identity)) *session.Identity {
 // machine is a program with an access token of its own.
 func machine(scopes ...string) *session.Identity {
 	return &session.Identity{
-		Credential: session.Bearer, Issuer: "https://login.example.com", Subject: "orders-job", ClientID: "orders-job",
+		Credential: session.Bearer, Issuer: "https://login.example.com", Subject: "orders-job", ClientID: "orders-job", ClientNamed: true,
 		Scopes: append([]string{}, scopes...), Claims: map[string]any{"tier": json.Number("3")},
 	}
 }
@@ -241,13 +241,19 @@ func TestClaimsEqualWithTheirType(t *testing.T) {
 	p := one(t, `{ claims: { c: [finance, 3, true, "7"] } }`)
 	for _, v := range []any{
 		"finance", json.Number("3"), json.Number("3.0"), 3.0, true, "7",
-		[]any{"x", "finance"}, []any{json.Number("3")}, []any{[]any{}, "7"},
+		[]any{"x", "finance"},
+		[]any{json.Number("3")},
+		[]any{[]any{}, "7"},
 	} {
 		allows(t, p, claim(v), ClaimOK)
 	}
 	for _, v := range []any{
-		"Finance", "3", json.Number("7"), "true", false, nil, json.Number("4"), []any{}, []any{"x", nil},
-		map[string]any{"c": "finance"}, []any{[]any{"finance"}}, "finance,sales", json.Number("1e999999999"),
+		"Finance", "3", json.Number("7"), "true", false, nil, json.Number("4"),
+		[]any{},
+		[]any{"x", nil},
+		map[string]any{"c": "finance"},
+		[]any{[]any{"finance"}},
+		"finance,sales", json.Number("1e999999999"),
 	} {
 		denies(t, p, claim(v), ClaimMismatch)
 	}
@@ -352,7 +358,10 @@ func TestValuesArePlainData(t *testing.T) {
 	evil := `a" in input or true #{x} .* * ${ \ ` + "`" + `{{.}} $"{input}" %s` + "\u2028"
 	for _, value := range []string{evil, "*", ".*", "%", `"`, `\`, "a\nb\tc\r", "{input.user}", "''", "<&>", "#"} {
 		cond := Condition{AnyOf: []Condition{
-			{Groups: []string{value}}, {Scopes: []string{value}}, {Users: []string{value}}, {Clients: []string{value}},
+			{Groups: []string{value}},
+			{Scopes: []string{value}},
+			{Users: []string{value}},
+			{Clients: []string{value}},
 			{Claims: map[string][]any{value: {value}}},
 		}}
 		p, err := Compile(context.Background(), Config{}, []Rule{{Route: value, Allow: Allow{When: &cond}}})

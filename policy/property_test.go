@@ -126,7 +126,7 @@ func (c chance) identity() *session.Identity {
 		func() { id.Username = fmt.Sprint("u", c.IntN(3)) },
 		func() { id.Email = "x@" + []string{"a.test", "A.TEST", "b.test", "c.test"}[c.IntN(4)] },
 		func() { id.EmailVerified = true },
-		func() { id.ClientID = fmt.Sprint("c", c.IntN(3)) },
+		func() { id.ClientID, id.ClientNamed = fmt.Sprint("c", c.IntN(3)), c.IntN(3) > 0 },
 		func() { id.Groups = c.some("g") },
 		func() { id.Groups = append([]string{}, id.Groups...) },
 		func() { id.Scopes = c.some("s") },
@@ -225,7 +225,7 @@ func TestLeavingOutNeverOpens(t *testing.T) {
 	leave := []func(*session.Identity){
 		func(id *session.Identity) { id.Groups = nil }, func(id *session.Identity) { id.Scopes = nil },
 		func(id *session.Identity) { id.Username = "" }, func(id *session.Identity) { id.Subject = "" },
-		func(id *session.Identity) { id.ClientID = "" }, func(id *session.Identity) { id.Email = "" },
+		func(id *session.Identity) { id.ClientID = "" }, func(id *session.Identity) { id.ClientNamed = false }, func(id *session.Identity) { id.Email = "" },
 		func(id *session.Identity) { id.EmailVerified = false }, func(id *session.Identity) { id.Claims = nil },
 		func(id *session.Identity) { id.Listed = false }, func(id *session.Identity) { id.Person = false },
 	}

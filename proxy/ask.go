@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"errors"
 	"net/http"
 	"net/netip"
 
@@ -15,6 +16,8 @@ import (
 // known already.
 type Asked struct {
 	Verdict Verdict
+	// Odd is what was odd about a request that was refused for it.
+	Odd canon.Oddity
 	// Misses tells of each route before the one that matches why it does not.
 	Misses []route.Miss
 	// Query is what policy is asked; it means nothing when no route matches.
@@ -26,14 +29,27 @@ type Asked struct {
 func (g *Gate) Ask(r *http.Request, id *session.Identity, client netip.Addr) Asked {
 	req, err := canon.Parse(r)
 	v := Verdict{Request: req, Route: -1, Client: identity.Client{Addr: client}}
-	if err != nil {
+	var bad *canon.Error
+	switch {
+	case errors.As(err, &bad):
+		return Asked{Verdict: v.refuse(bad.Status, ReasonPathRejected), Odd: bad.Odd}
+	case err != nil:
 		return Asked{Verdict: v.refuse(http.StatusBadRequest, ReasonPathRejected)}
+	}
+	for i := range g.parts.Mounts {
+		if g.parts.Mounts[i].owns(req) {
+			return Asked{Verdict: v.refuse(0, ReasonOurs)}
+		}
 	}
 	if v.Site = g.sites[req.Host]; v.Site == nil {
 		return Asked{Verdict: v.refuse(http.StatusNotFound, ReasonNoRoute)}
 	}
+	if ours(req.Path) {
+		return Asked{Verdict: v.refuse(0, ReasonOurs)}
+	}
 	a := Asked{Misses: g.table.Misses(req.Host, req.Path, req.Method, req.Websocket)}
 	if status := g.route(&v); status != 0 {
+		a.Odd = req.Odd
 		a.Verdict = v.refuse(status, routeReason(status))
 		return a
 	}

@@ -339,6 +339,9 @@ func (g *Gate) identifySession(r *http.Request, v *Verdict) (final bool) {
 	case errors.Is(err, ErrSessionEnded):
 		v.Cookies = g.parts.Cookies.Clear(*v.Site, r)
 		return false
+	case r.Context().Err() != nil:
+		v.refuse(statusGone, ReasonCanceled) // nobody is left to read it
+		return true
 	case err != nil:
 		v.refuse(http.StatusServiceUnavailable, ReasonIssuerDown)
 		// Where anyone may pass, doubt about a session makes a stranger of its

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestOpenRoutesTakeEverybody(t *testing.T) {
@@ -53,7 +54,10 @@ func TestNavigationsAreSentToSignInAndAllElseIs401(t *testing.T) {
 		t.Errorf("Cache-Control of the redirect = %q, want no-store", got)
 	}
 	for _, headers := range [][]string{
-		{}, {"Sec-Fetch-Mode: cors"}, {navigate, "Sec-Fetch-Dest: iframe"}, {navigate, "Authorization: Basic eDp5"},
+		{},
+		{"Sec-Fetch-Mode: cors"},
+		{navigate, "Sec-Fetch-Dest: iframe"},
+		{navigate, "Authorization: Basic eDp5"},
 		{"Connection: Upgrade", "Upgrade: websocket", navigate},
 	} {
 		res := w.status(401, "GET", "/x", headers...)
@@ -259,6 +263,7 @@ func (w *world) raw(request string) string {
 		w.t.Fatal(err)
 	}
 	defer c.Close()
+	c.SetDeadline(time.Now().Add(10 * time.Second))
 	if _, err := io.WriteString(c, request); err != nil {
 		w.t.Fatal(err)
 	}

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"sync/atomic"
+	"time"
 
 	"gatehouse/policy"
 	"gatehouse/proxy/identity"
@@ -68,6 +69,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // mounted hands a request to the handler that owns its host or prefix, with
 // the client's address where a handler looks for it.
 func mounted(w http.ResponseWriter, r *http.Request, v Verdict) {
+	hurry(w, r)
 	r.RemoteAddr = net.JoinHostPort(v.Client.Addr.String(), "0")
 	v.mount.Handler.ServeHTTP(w, r)
 }
@@ -81,6 +83,7 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, g *Gate, v Verd
 	case Forward:
 		h.forward(w, r, g, v, id)
 	case Redirect:
+		transportSecurity(w, v.Site)
 		noStore(w.Header())
 		w.Header().Set("Location", v.Location)
 		w.WriteHeader(v.Status)
@@ -103,21 +106,25 @@ func (h *Handler) forward(w http.ResponseWriter, r *http.Request, g *Gate, v Ver
 	if left > 0 {
 		h.log.WarnContext(r.Context(), "identity header left out: its value has control characters", "request_id", id, "http.route", rt.Name, "user.id", v.Identity.Subject)
 	}
-	var watched *stream
-	defer func() { h.live.remove(watched) }()
+	watched := &stream{}
+	if v.Identity != nil {
+		var leave func()
+		r, leave = h.observe(r, v, watched)
+		defer leave()
+	}
 	rt.upstream.Forward(w, r, upstream.Forward{
-		Path:     v.Request.EscapedPath,
-		RawQuery: v.Request.RawQuery,
-		Host:     r.Host,
+		Path:      v.Request.EscapedPath,
+		RawQuery:  v.Request.RawQuery,
+		Host:      r.Host,
+		Websocket: v.Request.Websocket,
 		Headers: func(out http.Header) {
 			g.rebuild(out, rt, &v)
 			maps.Copy(out, told)
 			out.Set("X-Request-Id", id)
 		},
-		Response: func(res *http.Response, end context.CancelFunc) error {
+		Response: func(res *http.Response) error {
 			g.filter(res.Header, &v)
-			if v.Identity != nil && long(res) {
-				watched = &stream{allowed: func() bool { return h.still(r.Context(), v) }, end: end}
+			if v.Identity != nil && streaming(res) {
 				h.live.add(watched)
 			}
 			return nil
@@ -126,6 +133,19 @@ func (h *Handler) forward(w http.ResponseWriter, r *http.Request, g *Gate, v Ver
 			h.failed(w, r, g, v, err, id)
 		},
 	})
+}
+
+// observe makes the exchange one that can be ended, and one that is decided
+// again when it lasts. leave is called at its end.
+func (h *Handler) observe(r *http.Request, v Verdict, s *stream) (watched *http.Request, leave func()) {
+	ctx, end := context.WithCancel(r.Context())
+	*s = stream{allowed: func() bool { return h.still(ctx, v) }, end: end}
+	timer := time.AfterFunc(settle, func() { h.live.join(s) })
+	return r.WithContext(ctx), func() {
+		timer.Stop()
+		h.live.remove(s)
+		end()
+	}
 }
 
 // rebuild makes the request headers an upstream gets: what clients may not

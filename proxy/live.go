@@ -12,8 +12,11 @@ import (
 // revocation is looked at at once (SECURITY-MODEL S25, invariant 25).
 const recheck = 30 * time.Second
 
-// live holds the answers that outlive their decision: web sockets, event
-// streams, bodies of unknown length. Each is decided again on the gate of now.
+// settle is how long an exchange may last before it counts as a stream.
+const settle = 2 * time.Second
+
+// live holds the exchanges that outlive their decision: web sockets, event
+// streams, slow uploads and downloads. Each is decided again on the gate of now.
 type live struct {
 	mu      sync.Mutex
 	streams map[*stream]struct{}
@@ -26,10 +29,10 @@ type stream struct {
 	end context.CancelFunc
 }
 
-// long tells whether an answer can outlive its decision noticeably: a changed
-// protocol, an event stream, or a body that is large or has no announced end.
-func long(res *http.Response) bool {
-	if res.StatusCode == http.StatusSwitchingProtocols || res.ContentLength < 0 || res.ContentLength > 8<<20 {
+// streaming tells whether an answer says itself that it will last: a changed
+// protocol, an event stream, or a body without an announced end.
+func streaming(res *http.Response) bool {
+	if res.StatusCode == http.StatusSwitchingProtocols || res.ContentLength < 0 {
 		return true
 	}
 	kind, _, _ := mime.ParseMediaType(res.Header.Get("Content-Type"))
@@ -45,11 +48,17 @@ func (l *live) add(s *stream) {
 	l.streams[s] = struct{}{}
 }
 
-// remove forgets a stream; nil is none.
-func (l *live) remove(s *stream) {
-	if s == nil {
-		return
+// join adds a stream that has been under way unobserved, and decides about it
+// at once.
+func (l *live) join(s *stream) {
+	l.add(s)
+	if !s.allowed() {
+		s.end()
 	}
+}
+
+// remove forgets a stream.
+func (l *live) remove(s *stream) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.streams, s)

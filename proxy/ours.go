@@ -8,6 +8,7 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+	"time"
 
 	"gatehouse/internal/page"
 	"gatehouse/session"
@@ -21,6 +22,8 @@ func ours(path string) bool {
 
 // serveOurs dispatches the gateway's own paths on the canonical path.
 func (h *Handler) serveOurs(w http.ResponseWriter, r *http.Request, g *Gate, v Verdict, id string) {
+	hurry(w, r)
+	transportSecurity(w, v.Site)
 	if v.Request.Odd != 0 {
 		h.refuse(w, r, g, v.refuse(http.StatusBadRequest, ReasonPathRejected), id)
 		return
@@ -65,7 +68,12 @@ func (h *Handler) key(w http.ResponseWriter, r *http.Request, g *Gate, v Verdict
 
 // signIn begins an attempt on request, and returns to rd when that is a path
 // of this site.
+// A picture or a frame on a foreign page must not pile up attempts.
 func (h *Handler) signIn(w http.ResponseWriter, r *http.Request, g *Gate, v Verdict, id string) {
+	if r.Header.Get("Sec-Fetch-Mode") != "" && !page.Navigation(r) {
+		h.refuse(w, r, g, v.refuse(http.StatusForbidden, ReasonOrigin), id)
+		return
+	}
 	v.begin(r, g.parts.SignIn, r.URL.Query().Get("rd"))
 	h.answer(w, r, g, v, id)
 }
@@ -117,15 +125,20 @@ func (h *Handler) callbackFailed(w http.ResponseWriter, r *http.Request, v Verdi
 	})
 }
 
-// current returns the live session of a request to one of our pages, or nil.
-// v carries the cookies to set.
+// current returns the live session of a request to one of our pages, or nil;
+// v then carries what to answer instead, and always the cookies to set.
 func (g *Gate) current(r *http.Request, v *Verdict) *session.Session {
+	v.refuse(http.StatusUnauthorized, ReasonSignInRequired)
 	s, state := g.parts.Cookies.Open(*v.Site, r)
 	if state == session.None {
 		return nil
 	}
 	if state == session.Invalid || g.parts.Revocations.Revoked(s.Identity()) {
 		v.Cookies = g.parts.Cookies.Clear(*v.Site, r)
+		return nil
+	}
+	if !g.parts.Revocations.Fresh(g.now()) {
+		v.refuse(http.StatusServiceUnavailable, ReasonFeedStale)
 		return nil
 	}
 	return s
@@ -135,9 +148,8 @@ func (g *Gate) current(r *http.Request, v *Verdict) *session.Session {
 func (h *Handler) me(w http.ResponseWriter, r *http.Request, g *Gate, v Verdict, id string) {
 	s := g.current(r, &v)
 	if s == nil {
-		v.SignIn = true
-		v.refuse(http.StatusUnauthorized, ReasonSignInRequired)
-		if v.Request.Path == pathMe && page.Navigation(r) {
+		v.SignIn = v.Status == http.StatusUnauthorized
+		if v.SignIn && v.Request.Path == pathMe && page.Navigation(r) {
 			v.begin(r, g.parts.SignIn, pathMe)
 		}
 		h.answer(w, r, g, v, id)
@@ -146,6 +158,7 @@ func (h *Handler) me(w http.ResponseWriter, r *http.Request, g *Gate, v Verdict,
 	identity := s.Identity()
 	noStore(w.Header())
 	w.Header().Set("Vary", "Cookie")
+	w.Header().Set("Cross-Origin-Resource-Policy", "same-origin")
 	if v.Request.Path == pathMeJSON {
 		body, err := json.Marshal(meOf(identity))
 		if err != nil {
@@ -166,6 +179,10 @@ func (h *Handler) signOut(w http.ResponseWriter, r *http.Request, g *Gate, v Ver
 		http.SetCookie(w, c)
 	}
 	v.Cookies = nil
+	if s == nil && v.Status == http.StatusServiceUnavailable {
+		h.refuse(w, r, g, v, id)
+		return
+	}
 	if s == nil {
 		writeSignedOut(w)
 		return
@@ -224,6 +241,25 @@ func fromUs(r *http.Request, origin string) bool {
 		return false
 	}
 	return r.Header.Get("Origin") == origin
+}
+
+// hurry bounds how long a client may take over a form of ours.
+func hurry(w http.ResponseWriter, r *http.Request) {
+	if r.Method == http.MethodPost {
+		// What has no deadlines, as a recorder in a test, has no connection.
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(formTime))
+	}
+}
+
+// formTime is how long a client may take to send a form, which is 64 KiB at most.
+const formTime = 10 * time.Second
+
+// transportSecurity keeps browsers from asking for our own pages in clear
+// (RFC 6797). What an application says about its pages is its own affair.
+func transportSecurity(w http.ResponseWriter, site *session.Site) {
+	if site != nil && site.Secure {
+		w.Header().Set("Strict-Transport-Security", "max-age=31536000")
+	}
 }
 
 func writeBytes(w http.ResponseWriter, contentType string, body []byte) {

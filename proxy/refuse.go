@@ -62,6 +62,7 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, g *Gate, v Verd
 	if v.Status == http.StatusMethodNotAllowed {
 		w.Header().Set("Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")
 	}
+	transportSecurity(w, v.Site)
 	h.log.LogAttrs(r.Context(), levelOf(v.Status), "refused", attrs(g, v, id)...)
 	page.Write(w, r, f)
 }

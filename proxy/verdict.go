@@ -40,7 +40,14 @@ const (
 	ReasonFeedStale      Reason = "revocations_unknown"
 	ReasonMethod         Reason = "method_not_allowed"
 	ReasonAssertion      Reason = "identity_headers_failed"
+	ReasonCanceled       Reason = "canceled"
+	// ReasonOurs is what Ask says of a page of the gateway or the provider:
+	// no rule decides about it.
+	ReasonOurs Reason = "gatehouse_page"
 )
+
+// statusGone is the status, for the log, of a request whose client went away.
+const statusGone = 499
 
 // Verdict is what Gate.Check decided: a value, without any effect yet.
 type Verdict struct {

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -33,8 +34,18 @@ type world struct {
 	cookie *session.Cookies
 	feed   *session.Feed
 	signIn *fakeSignIn
+	tokens *fakeTokens
 	app    *application
+	stale  atomic.Bool // the feed of revocations cannot be read
 }
+
+// feed is the real one, which can be made to look stale.
+type feed struct {
+	*session.Feed
+	stale *atomic.Bool
+}
+
+func (f feed) Fresh(now time.Time) bool { return !f.stale.Load() && f.Feed.Fresh(now) }
 
 // application is an upstream that tells what it got.
 type application struct {
@@ -78,6 +89,18 @@ func (a *application) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/event-stream")
 		for i := 0; ; i++ {
 			fmt.Fprintf(w, "data: %d\n\n", i)
+			w.(http.Flusher).Flush()
+			select {
+			case <-r.Context().Done():
+				return
+			case <-time.After(20 * time.Millisecond):
+			}
+		}
+	}
+	if r.URL.Path == "/slow" {
+		w.Header().Set("Content-Length", "10000000")
+		for range 1000 {
+			w.Write(bytes.Repeat([]byte("."), 10000))
 			w.(http.Flusher).Flush()
 			select {
 			case <-r.Context().Done():
@@ -131,12 +154,17 @@ func (f *fakeSignIn) SignOut(ctx context.Context, _ session.Site, s *session.Ses
 }
 
 // fakeTokens accepts "scope:NAME" for a machine and "alice" for her own token.
-type fakeTokens struct{}
+type fakeTokens struct {
+	edit func(*session.Identity)
+}
 
-func (fakeTokens) Verify(_ context.Context, token string) (*session.Identity, error) {
+func (f *fakeTokens) Verify(_ context.Context, token string) (*session.Identity, error) {
 	id := &session.Identity{
 		Credential: session.Bearer, Issuer: "https://issuer.test", Subject: "job", ClientID: "job", JTI: token,
 		IssuedAt: time.Now().Add(-time.Minute), Expires: time.Now().Add(time.Hour),
+	}
+	if f.edit != nil {
+		f.edit(id)
 	}
 	if scope, ok := strings.CutPrefix(token, "scope:"); ok {
 		id.Scopes = []string{scope}
@@ -162,7 +190,7 @@ const baseRoutes = `
 
 func newWorld(t *testing.T, routes string) *world {
 	t.Helper()
-	w := &world{t: t, app: &application{}}
+	w := &world{t: t, app: &application{}, tokens: &fakeTokens{}}
 	app := httptest.NewServer(w.app)
 	t.Cleanup(app.Close)
 	w.server = httptest.NewUnstartedServer(nil)
@@ -224,8 +252,8 @@ func (w *world) gate(cfg *Config) *Gate {
 	}
 	w.t.Cleanup(up.Close)
 	g, err := NewGate(cfg, Parts{
-		Sites: []session.Site{w.site}, Cookies: w.cookie, Tokens: fakeTokens{}, SignIn: w.signIn, Policy: p,
-		Revocations: w.feed, Upstreams: map[string]*upstream.Upstream{"app": up}, Headers: plans,
+		Sites: []session.Site{w.site}, Cookies: w.cookie, Tokens: w.tokens, SignIn: w.signIn, Policy: p,
+		Revocations: feed{w.feed, &w.stale}, Upstreams: map[string]*upstream.Upstream{"app": up}, Headers: plans,
 	})
 	if err != nil {
 		w.t.Fatal(err)

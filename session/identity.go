@@ -36,8 +36,14 @@ type Identity struct {
 	Name string
 	// ClientID is the app client that the credential was issued to.
 	ClientID string
+	// ClientNamed is true when ClientID counts in `clients` rules: for the
+	// embedded provider and for a session always, for a bearer of a foreign
+	// issuer only if that issuer's clients list it.
+	ClientNamed bool
 	// Groups are the group names that count for rules. They come only from
-	// the claim the configuration names for Issuer; nil when none is named.
+	// the claim the configuration names for Issuer. Empty means in no group; nil
+	// means unknown: no claim is named, or the credential lacks it. Only the
+	// embedded provider says by leaving it out that a person is in no group.
 	Groups []string
 	// Scopes are the scopes granted to the access token: the one presented, or
 	// the one behind the session. A foreign issuer's count only where the
@@ -71,7 +77,8 @@ type Identity struct {
 	// IssuedAt is when the session began or the token was issued. It counts
 	// in revocations by subject or client.
 	IssuedAt time.Time
-	// Expires is when the credential ends; never zero.
+	// Expires is when the credential ends; never zero. For a bearer it is exp
+	// and the issuer's leeway: as long as it is believed it has not ended.
 	Expires time.Time
 	// AccessToken is what the `alb` preset passes on in
 	// x-amzn-oidc-accesstoken: the bearer token itself, or the session's

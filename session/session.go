@@ -72,7 +72,7 @@ func (s *Session) Identity() *Identity {
 		Credential: Cookie,
 		Issuer:     s.Issuer, Subject: s.Subject, Username: s.Username,
 		Email: s.Email, EmailVerified: s.EmailVerified, Name: s.Name,
-		ClientID: s.ClientID, Groups: s.Groups, Scopes: s.Scopes,
+		ClientID: s.ClientID, ClientNamed: true, Groups: s.Groups, Scopes: s.Scopes,
 		Person: true, Listed: true,
 		Claims:   s.Claims,
 		AuthTime: s.AuthTime, ACR: s.ACR, AMR: s.AMR,

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"sync/atomic"
+	"time"
 )
 
 // requestBody is the client's body, bounded, and remembers why reading it
@@ -12,15 +13,34 @@ import (
 // goroutine of the transport.
 type requestBody struct {
 	io.ReadCloser
-	err atomic.Pointer[error]
+	// pace, if not nil, is where the client's connection gets its deadlines.
+	pace *http.ResponseController
+	err  atomic.Pointer[error]
 }
 
+// slowest is how long a client may be silent in the middle of a body. Without
+// it every connection that sends a byte a minute holds one to the application.
+const slowest = 30 * time.Second
+
 func (b *requestBody) Read(p []byte) (int, error) {
+	b.deadline(time.Now().Add(slowest))
 	n, err := b.ReadCloser.Read(p)
-	if err != nil && err != io.EOF {
+	if err == io.EOF {
+		// The connection lives on; the server watches it while the answer is
+		// written, for as long as that takes.
+		b.deadline(time.Time{})
+	} else if err != nil {
 		b.err.CompareAndSwap(nil, &err)
 	}
 	return n, err
+}
+
+// deadline sets when reading ends; what has no deadlines, as a recorder in a
+// test, has no connection to hold either.
+func (b *requestBody) deadline(at time.Time) {
+	if b.pace != nil {
+		_ = b.pace.SetReadDeadline(at)
+	}
 }
 
 // failure returns the class of what went wrong while reading; false when

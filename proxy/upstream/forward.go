@@ -29,10 +29,13 @@ type Forward struct {
 	// Headers rebuilds the headers of the request: hop-by-hop fields and
 	// Forwarded, X-Forwarded-For, -Host and -Proto are gone from h. May be nil.
 	Headers func(h http.Header)
+	// Websocket is true when the request was decided on as a web socket. It is
+	// passed on as one only then: two readers of one request would disagree
+	// some day.
+	Websocket bool
 	// Response judges and changes status and headers before they are written;
-	// an error is answered through Failed. end cuts the exchange at any later
-	// time, as cancelling the request's context does. May be nil.
-	Response func(res *http.Response, end context.CancelFunc) error
+	// an error is answered through Failed. May be nil.
+	Response func(*http.Response) error
 	// Failed answers when nothing has been written yet. r is the request as it
 	// was given to Forward and err an *Error. Nil answers the bare status.
 	Failed func(w http.ResponseWriter, r *http.Request, err error)
@@ -43,12 +46,10 @@ type exchange struct {
 	up       *Upstream
 	as       Forward
 	in       *http.Request
-	ctx      context.Context    // of the exchange, below that of in
-	end      context.CancelFunc // ends ctx
-	body     *requestBody       // nil without a body
-	url      url.URL            // where it goes
-	socket   bool               // the client asked for a web socket
-	switched bool               // and got one
+	body     *requestBody // nil without a body
+	url      url.URL      // where it goes
+	socket   bool         // the client asked for a web socket
+	switched bool         // and got one
 	next     *http.Transport
 	conn     atomic.Pointer[conn] // the connection it went over last
 	interim  int                  // 1xx responses so far
@@ -63,7 +64,7 @@ type exchange struct {
 // http.ErrAbortHandler when a body breaks off after it has begun: let that
 // reach the server, it is how the client learns of it.
 func (u *Upstream) Forward(w http.ResponseWriter, r *http.Request, as Forward) {
-	x := &exchange{up: u, as: as, in: r, socket: websocket(r)}
+	x := &exchange{up: u, as: as, in: r, socket: as.Websocket}
 	x.next = u.choose(r, x.socket)
 	if err := x.target(); err != nil {
 		x.fail(w, err)
@@ -74,11 +75,15 @@ func (u *Upstream) Forward(w http.ResponseWriter, r *http.Request, as Forward) {
 		x.fail(w, &Error{Upstream: u.name, Class: TooLarge})
 		return
 	}
-	x.ctx, x.end = context.WithCancel(r.Context())
-	defer x.end()
-	out := r.WithContext(x.ctx)
+	ctx, cancel := context.WithCancel(r.Context())
+	defer cancel()
+	out := r.WithContext(ctx)
 	if r.Body != nil && r.Body != http.NoBody && r.ContentLength != 0 {
 		x.body = &requestBody{ReadCloser: http.MaxBytesReader(w, r.Body, u.maxBody)}
+		// A call of gRPC may be silent for as long as it likes.
+		if r.ProtoMajor == 1 || !streams(r.Header) {
+			x.body.pace = http.NewResponseController(w)
+		}
 		out.Body = x.body
 	}
 	proxy := httputil.ReverseProxy{
@@ -224,7 +229,7 @@ func (x *exchange) received(res *http.Response) error {
 		return x.bad(fmt.Errorf("status %d", res.StatusCode))
 	}
 	if x.as.Response != nil {
-		if err := x.as.Response(res, x.end); err != nil {
+		if err := x.as.Response(res); err != nil {
 			return x.bad(err)
 		}
 	}

@@ -2,7 +2,6 @@ package upstream_test
 
 import (
 	"bufio"
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -72,7 +71,7 @@ func TestAmbiguousAnswersAreReframed(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			g := front(t, config(t, answer(t, text)), func(w http.ResponseWriter, _ *http.Request, f *upstream.Forward) {
 				w.Header().Add("Set-Cookie", "early=1")
-				f.Response = func(res *http.Response, _ context.CancelFunc) error {
+				f.Response = func(res *http.Response) error {
 					res.Header.Add("Set-Cookie", "ours=1")
 					return nil
 				}

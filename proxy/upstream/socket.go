@@ -6,28 +6,8 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"net/textproto"
 	"strings"
 )
-
-// websocket reports whether r asks for a web socket and nothing else
-// (RFC 6455 §4.1). Any other upgrade, h2c above all, would let the client talk
-// to the upstream in a protocol the gate does not read.
-func websocket(r *http.Request) bool {
-	up := r.Header["Upgrade"]
-	if r.Method != http.MethodGet || r.ProtoMajor != 1 || r.ContentLength != 0 ||
-		len(up) != 1 || !strings.EqualFold(up[0], "websocket") {
-		return false
-	}
-	for _, line := range r.Header["Connection"] {
-		for token := range strings.SplitSeq(line, ",") {
-			if strings.EqualFold(textproto.TrimString(token), "upgrade") {
-				return true
-			}
-		}
-	}
-	return false
-}
 
 var errUnasked = errors.New("switched protocols unasked")
 
@@ -40,13 +20,13 @@ func (x *exchange) upgraded(res *http.Response) error {
 		return x.bad(errUnasked)
 	}
 	if x.as.Response != nil {
-		if err := x.as.Response(res, x.end); err != nil {
+		if err := x.as.Response(res); err != nil {
 			return x.bad(err)
 		}
 	}
 	// The filter of the caller may have taken these for hop-by-hop fields.
 	res.Header["Connection"], res.Header["Upgrade"] = []string{"Upgrade"}, []string{"websocket"}
-	res.Body = &socket{ReadWriteCloser: conn, ctx: x.ctx}
+	res.Body = &socket{ReadWriteCloser: conn, ctx: x.in.Context()}
 	x.switched = true
 	return nil
 }

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"gatehouse/proxy/canon"
 	"gatehouse/proxy/upstream"
 )
 
@@ -60,7 +61,8 @@ func front(t *testing.T, cfg upstream.Config, edit func(w http.ResponseWriter, r
 	t.Cleanup(up.Close)
 	g := &gate{}
 	h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		f := upstream.Forward{Path: r.URL.EscapedPath(), RawQuery: r.URL.RawQuery}
+		c, _ := canon.Parse(r) // what the gate decides on
+		f := upstream.Forward{Path: r.URL.EscapedPath(), RawQuery: r.URL.RawQuery, Websocket: c.Websocket}
 		f.Failed = func(w http.ResponseWriter, r *http.Request, err error) {
 			g.mu.Lock()
 			g.failed = append(g.failed, err)

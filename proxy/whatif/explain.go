@@ -51,10 +51,14 @@ type Answer struct {
 	Path  string `json:"path"`
 	Who   string `json:"who"`
 	Steps []Step `json:"routes"`
-	// Decision is allow or deny, Status the HTTP status of a refusal.
+	// Decision is allow, deny, or ours for a page of the gateway or provider;
+	// Status is the HTTP status of a refusal.
 	Decision string `json:"decision"`
 	Status   int    `json:"status,omitempty"`
 	Reason   string `json:"reason"`
+	// Odd names what was odd about a path that was rejected: what the route
+	// would have to list under odd, where it may.
+	Odd string `json:"odd,omitempty"`
 	// Rule is "file:line" of what decided.
 	Rule string `json:"rule,omitempty"`
 	// Policy is the account of the conditions; nil when no route matched.
@@ -73,10 +77,13 @@ func Explain(ctx context.Context, g *proxy.Gate, p *policy.Policy, q Question) (
 	v := asked.Verdict
 	a := Answer{
 		Method: q.Method, Host: v.Request.Host, Path: v.Request.Path, Who: q.Who,
-		Decision: "deny", Status: v.Status, Reason: string(v.Reason), Rule: v.Rule.String(),
+		Decision: "deny", Status: v.Status, Reason: string(v.Reason), Odd: asked.Odd.String(), Rule: v.Rule.String(),
 	}
 	for _, m := range asked.Misses {
 		a.Steps = append(a.Steps, Step{Route: g.RouteName(m.Route), Rule: g.RoutePos(m.Route), Miss: string(m.Part)})
+	}
+	if v.Reason == proxy.ReasonOurs {
+		a.Decision = "ours"
 	}
 	if v.Route < 0 {
 		return a, nil
@@ -157,6 +164,9 @@ func (a Answer) Write(w io.Writer) {
 		fmt.Fprintf(w, " %d %s", a.Status, http.StatusText(a.Status))
 	}
 	fmt.Fprintf(w, "   reason %s", a.Reason)
+	if a.Odd != "" {
+		fmt.Fprintf(w, "   odd: %s", a.Odd)
+	}
 	if a.Rule != "" {
 		fmt.Fprintf(w, "   rule %s", a.Rule)
 	}

@@ -35,20 +35,41 @@ func (i *issuer) identity(claims map[string]any, token string) (*session.Identit
 	if i.UsernameClaim != "" {
 		id.Username = text(i.UsernameClaim)
 	}
-	if i.GroupsClaim != "" {
-		id.Groups = stringList(claims[i.GroupsClaim])
-	}
 	if i.ScopeClaim != "" {
 		id.Scopes = scopes(claims[i.ScopeClaim])
 	}
 	id.Person = i.person(id)
+	id.Groups = i.groups(id)
 	id.Listed = i.clients[id.ClientID]
+	// Any foreign issuer may call its clients as ours are called.
+	id.ClientNamed = i.own || id.Listed
 	// All three were read before, so they are times or absent. A token that
 	// does not say when it was issued counts as issued before any revocation.
 	id.IssuedAt, _ = numericDate(claims, "iat")
 	id.AuthTime, _ = numericDate(claims, "auth_time")
-	id.Expires, _ = numericDate(claims, "exp")
+	exp, _ := numericDate(claims, "exp")
+	// As inTime judges: an identity that ended before its token would be let in
+	// and then not be signed for.
+	id.Expires = exp.Add(i.Leeway)
 	return id, nil
+}
+
+// groups returns the groups a token names: empty when there are none, nil when
+// that is unknown. Our own provider leaves the claim out for a person in no
+// group; in a foreign token, or a machine's, it may be missing for any reason.
+func (i *issuer) groups(id *session.Identity) []string {
+	if i.GroupsClaim == "" {
+		return nil
+	}
+	claim, found := id.Claims[i.GroupsClaim]
+	if !found && i.own && id.Person {
+		return []string{}
+	}
+	names, ok := listOf(claim)
+	if ok && names == nil {
+		return []string{}
+	}
+	return names
 }
 
 // person tells people from machines.
@@ -78,21 +99,26 @@ func plain(claim any) string {
 	return ""
 }
 
-// stringList returns a claim that is a list of strings; anything else is nil. An
-// empty name is no group.
-func stringList(claim any) []string {
-	list, _ := claim.([]any)
-	var out []string
-	for _, item := range list {
-		s, ok := item.(string)
-		if !ok {
-			return nil
+// listOf returns a claim that is a list of strings, without empty ones; nil if
+// none are left.
+func listOf(claim any) (list []string, ok bool) {
+	items, ok := claim.([]any)
+	for _, item := range items {
+		s, isString := item.(string)
+		if !isString {
+			return nil, false
 		}
 		if s != "" {
-			out = append(out, s)
+			list = append(list, s)
 		}
 	}
-	return out
+	return list, ok
+}
+
+// stringList is listOf where anything else counts as no list.
+func stringList(claim any) []string {
+	list, _ := listOf(claim)
+	return list
 }
 
 // scopes returns a claim that is a list, or words with spaces between (RFC
