@@ -56,23 +56,24 @@ type App struct {
 
 // Open makes the running parts of a plan. On an error everything it began has
 // been ended, besides listeners it was given.
-func Open(ctx context.Context, plan *Plan, o Options) (a *App, err error) {
-	a = &App{plan: plan, log: o.Log}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, a.Close())
-			a = nil
-		}
-	}()
+func Open(ctx context.Context, plan *Plan, o Options) (*App, error) {
+	a := &App{plan: plan, log: o.Log}
+	if err := a.open(ctx, o); err != nil {
+		return nil, errors.Join(err, a.Close())
+	}
+	return a, nil
+}
+
+func (a *App) open(ctx context.Context, o Options) error {
 	db, err := a.openProvider(ctx, o)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	g, err := a.openGate(ctx, db)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return a, a.listen(ctx, g, o)
+	return a.listen(ctx, g, o)
 }
 
 // openProvider opens the embedded provider with its database, if there is one.
@@ -146,10 +147,7 @@ func (a *App) openGate(ctx context.Context, db *store.DB) (*gateParts, error) {
 	}
 	g.Sites, g.Cookies, g.Policy, g.Revocations = a.plan.sites, g.cookies, a.plan.policy, g.feed
 	g.SharedOrigin = a.plan.sharedOrigin()
-	if a.provider != nil {
-		issuer := a.provider.Issuer()
-		g.Mounts = []proxy.Mount{{Host: strings.ToLower(issuer.Host), Prefix: issuer.Path, Handler: a.provider}}
-	}
+	g.Mounts = a.plan.mounts(a.provider)
 	a.gate, err = proxy.NewGate(&a.plan.Config.Config, g.Parts)
 	return g, err
 }
@@ -166,8 +164,8 @@ func (a *App) openSessions(ctx context.Context, db *store.DB, g *gateParts) erro
 	if db != nil {
 		source = journal{db, c.IDP.Issuer.String()}
 	} else {
-		if err := keyring.MakeDir(c.DataDir); err != nil {
-			return fmt.Errorf("make data directory: %w", err)
+		if err := c.makeDataDir(); err != nil {
+			return err
 		}
 		file, err := session.OpenFileJournal(filepath.Join(c.DataDir, "revocations.log"))
 		if err != nil {

@@ -36,7 +36,7 @@ func OpenAsking(ctx context.Context, plan *Plan) (*Asking, error) {
 	if err := a.openHeaders(g); err != nil {
 		return nil, errors.Join(err, a.Close())
 	}
-	g.Sites, g.Policy = plan.sites, plan.policy
+	g.Sites, g.Policy, g.Mounts = plan.sites, plan.policy, plan.mounts(nil)
 	gate, err := proxy.NewGate(&plan.Config.Config, g.Parts)
 	if err != nil {
 		return nil, errors.Join(err, a.Close())
@@ -91,7 +91,7 @@ func (a *Asking) user(ctx context.Context, name string) (*session.Identity, stri
 	}
 	return &session.Identity{
 		Credential: session.Cookie, Issuer: a.app.plan.Config.IDP.Issuer.String(), Subject: u.ID, Username: u.Username,
-		Email: u.Email, EmailVerified: u.EmailVerified, Name: u.Name, ClientID: idp.GatewayClient, Groups: names,
+		Email: u.Email, EmailVerified: u.EmailVerified, Name: u.Name, ClientID: idp.GatewayClient, ClientNamed: true, Groups: names,
 		Person: true, Listed: true, Claims: map[string]any{}, IssuedAt: now, AuthTime: now, Expires: now.Add(time.Hour),
 	}, who, nil
 }

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"errors"
 	"fmt"
 	"path/filepath"
 
@@ -16,16 +17,40 @@ const SealingEnv = "GATEHOUSE_SEALING_KEY"
 // openSealer opens the sealing key, and makes it when fresh says that nothing
 // sealed exists yet.
 func (c *Config) openSealer(fresh bool, env string) (*keyring.Sealer, error) {
-	if err := keyring.MakeDir(c.SecretsDir); err != nil {
-		return nil, fmt.Errorf("make secrets directory: %w", err)
+	// What only looks makes no directory: one that belongs to the user of the
+	// command line would lock the server out.
+	if fresh {
+		if err := c.makeSecretsDir(); err != nil {
+			return nil, err
+		}
 	}
-	return keyring.OpenSealing(filepath.Join(c.SecretsDir, "sealing.key"), fresh, env)
+	sealer, err := keyring.OpenSealing(filepath.Join(c.SecretsDir, "sealing.key"), fresh, env)
+	if errors.Is(err, keyring.ErrNoKey) {
+		return nil, fmt.Errorf("%w, and no other key opens the database that is here: restore the key from your backup, or move %s away to begin anew", err, c.DataDir)
+	}
+	return sealer, err
+}
+
+// makeDataDir and makeSecretsDir make the two directories, or say which key of
+// the configuration chooses another one.
+func (c *Config) makeDataDir() error {
+	if err := keyring.MakeDir(c.DataDir); err != nil {
+		return fmt.Errorf("data_dir: %w; choose a directory this user may write", err)
+	}
+	return nil
+}
+
+func (c *Config) makeSecretsDir() error {
+	if err := keyring.MakeDir(c.SecretsDir); err != nil {
+		return fmt.Errorf("secrets_dir: %w; choose a directory this user may write", err)
+	}
+	return nil
 }
 
 // openRing opens the keys of cookies or of assertions, and makes the first.
 func (c *Config) openRing(purpose keyring.Purpose) (*keyring.Ring, error) {
-	if err := keyring.MakeDir(c.SecretsDir); err != nil {
-		return nil, fmt.Errorf("make secrets directory: %w", err)
+	if err := c.makeSecretsDir(); err != nil {
+		return nil, err
 	}
 	return keyring.OpenRing(filepath.Join(c.SecretsDir, string(purpose)+".key"), purpose, true)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 
 	"gatehouse/internal/conf"
@@ -70,6 +71,7 @@ func compileFile(path string, file *conf.File, cfg *Config) (*Plan, error) {
 	if err := file.Err(); err != nil {
 		return nil, err
 	}
+	p.checkFront(r)
 	p.compileRoutes(r)
 	p.compilePolicy(r)
 	p.checkIssuer(r)
@@ -80,6 +82,17 @@ func compileFile(path string, file *conf.File, cfg *Config) (*Plan, error) {
 		p.warnings = append(p.warnings, strings.TrimSpace(w.String()))
 	}
 	return p, nil
+}
+
+// checkFront warns of a proxy in front that is not trusted: all people would
+// then come from its one address, and share its limits.
+func (p *Plan) checkFront(r *conf.Report) {
+	c := p.Config
+	if p.sites[0].Secure && c.TLS == nil && len(c.TrustedProxies) == 0 {
+		r.Warnf(&c.PublicURL[0], "public_url is https, but neither tls nor trusted_proxies is set\n"+
+			"Somebody else ends TLS in front of this gateway. Name their address in trusted_proxies, or everybody seems to come\n"+
+			"from it: twenty wrong passwords of one person then keep everybody from signing in.")
+	}
 }
 
 // compileRoutes checks the table of routes and warns of dead ones.
@@ -157,6 +170,12 @@ func (p *Plan) checkIssuer(r *conf.Report) {
 		return
 	}
 	shared := p.sharedOrigin()
+	for _, s := range p.sites {
+		host, _, _ := strings.Cut(s.Host, ":")
+		if !shared && host == strings.ToLower(c.Issuer.Hostname()) {
+			r.Warnf(&c.Issuer, "idp.issuer differs from public_url by its port only, and cookies do not know ports: give the provider a host of its own")
+		}
+	}
 	switch {
 	case shared && !c.InsecureSharedOrigin:
 		r.Errorf(&c.Issuer, "idp.issuer is on a host that serves an application\n"+
@@ -169,6 +188,16 @@ func (p *Plan) checkIssuer(r *conf.Report) {
 	case c.Issuer.Scheme == "http" && !p.Config.AllowPlainHTTP && !proxy.Loopback(c.Issuer.Hostname()):
 		r.Errorf(&c.Issuer, "idp.issuer is http and not loopback: passwords would travel unencrypted; set allow_plain_http: true to accept that")
 	}
+}
+
+// mounts returns what takes requests before any route: the provider, answered
+// by h.
+func (p *Plan) mounts(h http.Handler) []proxy.Mount {
+	if p.Config.IDP == nil {
+		return nil
+	}
+	issuer := p.Config.IDP.Issuer
+	return []proxy.Mount{{Host: strings.ToLower(issuer.Host), Prefix: issuer.Path, Handler: h}}
 }
 
 // sharedOrigin tells whether the issuer is on a host of a public URL.

@@ -33,14 +33,18 @@ func OpenStore(ctx context.Context, plan *Plan) (*Store, error) {
 	if c.IDP == nil {
 		return nil, ErrNoProvider
 	}
+	exists, err := store.Exists(c.databasePath())
+	if err != nil {
+		return nil, err
+	}
+	if !exists {
+		return nil, fmt.Errorf("open database %s: %w; `gatehouse serve` makes it at its first start", c.databasePath(), store.ErrNoStore)
+	}
 	sealer, err := c.openSealer(false, os.Getenv(SealingEnv))
 	if err != nil {
-		return nil, fmt.Errorf("%w; `gatehouse serve` makes database and key at its first start", err)
+		return nil, err
 	}
 	db, err := store.Open(ctx, c.databasePath(), store.Options{AnyKind: true, Sealer: sealer, RevocationLife: c.revocationLife()})
-	if errors.Is(err, store.ErrNoStore) {
-		return nil, fmt.Errorf("%w; `gatehouse serve` makes it at its first start", err)
-	}
 	if err != nil {
 		return nil, err
 	}
@@ -71,8 +75,8 @@ func (c *Config) openDatabase(ctx context.Context, o Options, log *slog.Logger) 
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := keyring.MakeDir(c.DataDir); err != nil {
-		return nil, nil, fmt.Errorf("make data directory: %w", err)
+	if err := c.makeDataDir(); err != nil {
+		return nil, nil, err
 	}
 	sealer, err := c.openSealer(!exists, os.Getenv(SealingEnv))
 	if err != nil {

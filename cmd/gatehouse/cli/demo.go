@@ -156,7 +156,7 @@ func (s *settings) openDemo(ctx context.Context, place demoPlace, home *demo.Hom
 	if err != nil {
 		return nil, demo.Summary{}, err
 	}
-	path := filepath.Join(home.Dir, "gatehouse.yaml")
+	path := home.ConfigPath()
 	if err := demo.WritePrivate(path, text); err != nil {
 		return nil, demo.Summary{}, err
 	}

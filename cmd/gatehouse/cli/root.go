@@ -63,7 +63,7 @@ func Main(ctx context.Context, args []string, streams Streams) int {
 	root.SetIn(streams.In)
 	root.SetOut(streams.Out)
 	root.SetErr(streams.Err)
-	err := root.ExecuteContext(ctx)
+	called, err := root.ExecuteContextC(ctx)
 	if err == nil {
 		return exitFine
 	}
@@ -75,7 +75,7 @@ func Main(ctx context.Context, args []string, streams Streams) int {
 		return exit.code
 	}
 	// What cobra itself finds wrong is how the command was called.
-	fmt.Fprintln(streams.Err, "gatehouse:", err)
+	fmt.Fprintf(streams.Err, "gatehouse: %v; see `%s --help`\n", err, called.CommandPath())
 	return exitUsage
 }
 
@@ -96,7 +96,7 @@ func newRoot(s *settings) *cobra.Command {
 		Short:         "Put a login in front of anything",
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args:          cobra.NoArgs,
+		Args:          onlyCommands,
 		RunE: func(*cobra.Command, []string) error {
 			fmt.Fprintln(s.Out, welcome)
 			return nil
@@ -110,7 +110,6 @@ func newRoot(s *settings) *cobra.Command {
 		}
 		return nil
 	}
-	root.SuggestionsMinimumDistance = 2
 	root.AddCommand(
 		newDemo(s), newServe(s), newCheck(s), newExplain(s), newHealth(s),
 		newUser(s), newGroup(s), newClient(s), newScope(s), newKey(s), newVersion(s),
@@ -132,19 +131,23 @@ func (s *settings) print(v any, text func(w io.Writer)) error {
 // noun is a command that only groups others.
 func noun(use, short string, children ...*cobra.Command) *cobra.Command {
 	c := &cobra.Command{
-		Use: use, Short: short,
-		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				return nil
-			}
-			hint := ""
-			if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
-				hint = " — did you mean " + strings.Join(near, " or ") + "?"
-			}
-			return usage("%s has no command %q%s", use, args[0], hint)
-		},
+		Use: use, Short: short, Args: onlyCommands,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	c.AddCommand(children...)
 	return c
+}
+
+// onlyCommands refuses an argument that is no command, with those that were
+// probably meant.
+func onlyCommands(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	cmd.SuggestionsMinimumDistance = 2 // letters; cobra sets it only for itself
+	hint := ""
+	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+		hint = "; did you mean " + strings.Join(near, " or ") + "?"
+	}
+	return usage("%q is no command of %s%s", args[0], cmd.CommandPath(), hint)
 }

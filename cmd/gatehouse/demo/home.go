@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 )
 
@@ -68,6 +69,26 @@ func (h *Home) makeDir(dir string) error {
 		return fmt.Errorf("make data directory: %w; choose a directory this user may write with --data", err)
 	}
 	h.Dir = abs
+	return h.claim()
+}
+
+// ConfigPath is where the demo's configuration is written.
+func (h *Home) ConfigPath() string { return filepath.Join(h.Dir, "gatehouse.yaml") }
+
+// claim refuses a directory with somebody's own configuration: it would be
+// overwritten.
+func (h *Home) claim() error {
+	text, err := os.ReadFile(h.ConfigPath())
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("look into data directory: %w", err)
+	}
+	mark, _, _ := strings.Cut(configText, "\n")
+	if !strings.HasPrefix(string(text), mark) {
+		return fmt.Errorf("%s was not made by `gatehouse demo`, which would overwrite it; choose another directory with --data", h.ConfigPath())
+	}
 	return nil
 }
 
