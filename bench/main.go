@@ -95,9 +95,8 @@ func measure(ctx context.Context, p plan) error {
 		if err := r.round(ctx, w, ordered(targets, round)); err != nil {
 			return err
 		}
-		fmt.Fprintf(os.Stderr, "\rround %d of %d ", round+1, p.rounds)
+		fmt.Fprintf(os.Stderr, "round %d of %d\n", round+1, p.rounds)
 	}
-	fmt.Fprintln(os.Stderr)
 	r.print(os.Stdout, targets)
 	return nil
 }

@@ -24,8 +24,10 @@ type answer struct {
 
 // send asks without cookies, and follows nothing.
 func send(ctx context.Context, method, target string, body io.Reader, header http.Header) (*answer, error) {
-	client := &http.Client{Timeout: 20 * time.Second,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	client := &http.Client{
+		Timeout:       20 * time.Second,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
 	return sendWith(ctx, client, method, target, body, header)
 }
 

@@ -52,10 +52,10 @@ idp:
 	}
 }
 
-func TestServeWithoutConfigurationNamesInitAndDemo(t *testing.T) {
+func TestServeWithoutConfigurationSaysWhatToDo(t *testing.T) {
 	t.Chdir(t.TempDir())
 	stdout, stderr, code := command(t, nil, "serve")
-	if out := stdout + stderr; code != 2 || !strings.Contains(out, "init") || !strings.Contains(out, "demo") {
-		t.Errorf("serve without a configuration exits %d: %s, want 2 and a hint at init and demo", code, out)
+	if out := stdout + stderr; code != 2 || !strings.Contains(out, "--config") || !strings.Contains(out, "demo") {
+		t.Errorf("serve without a configuration exits %d: %s, want 2 and a hint at --config and demo", code, out)
 	}
 }

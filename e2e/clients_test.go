@@ -16,8 +16,10 @@ func issuerHouse(t *testing.T) (h house, a authority) {
 	a = newAuthority(t)
 	port, dir := freePort(t), t.TempDir()
 	public, issuer := fmt.Sprintf("https://localhost:%d", port), fmt.Sprintf("https://127.0.0.1:%d", port)
-	g := startServe(t, dir, public, file{public: public, dir: dir, upstream: application(t), tls: &a,
-		parts: []string{provider(issuer, usualTTL), "alb: { signer: \"" + albARN + "\" }\n"}}.String())
+	g := startServe(t, dir, public, file{
+		public: public, dir: dir, upstream: application(t), tls: &a,
+		parts: []string{provider(issuer, usualTTL), "alb: { signer: \"" + albARN + "\" }\n"},
+	}.String())
 	return house{gateway: g, issuer: issuer, ours: true}, a
 }
 
@@ -77,12 +79,35 @@ func (h house) exchange(t *testing.T, code, verifier string) (access, id string)
 	return found.AccessToken, found.IDToken
 }
 
+func TestCookiesOverTLSAreBoundToTheHost(t *testing.T) {
+	h, _ := issuerHouse(t)
+	v := newVisitor(t, h.url)
+	page := v.open("/")
+	for a := v.post(v.fill(page, "bob", demoPassword)); a.header.Get("Location") != ""; {
+		for _, c := range (&http.Response{Header: a.header}).Cookies() {
+			if !strings.HasPrefix(c.Name, "__Host-gatehouse") || !c.Secure || c.Path != "/" || c.Domain != "" {
+				t.Errorf("Set-Cookie %s: Secure %v, Path %q, Domain %q", c.Name, c.Secure, c.Path, c.Domain)
+			}
+		}
+		next, err := a.url.Parse(a.header.Get("Location"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		a = v.step(next.String())
+	}
+	if !strings.HasPrefix(v.session(), "__Host-gatehouse=") {
+		t.Errorf("bob's cookies are %q", v.cookies())
+	}
+}
+
 func TestClientsOfOtherPeople(t *testing.T) {
 	node(t) // before anything is started for nothing
 	h, a := issuerHouse(t)
 	access, id := h.tokens(t)
-	common := []string{"NODE_EXTRA_CA_CERTS", a.ca, "ISSUER", h.issuer, "PASSWORD", demoPassword,
-		"ACCESS_TOKEN", access, "ID_TOKEN", id}
+	common := []string{
+		"NODE_EXTRA_CA_CERTS", a.ca, "ISSUER", h.issuer, "PASSWORD", demoPassword,
+		"ACCESS_TOKEN", access, "ID_TOKEN", id,
+	}
 	t.Run("jose", func(t *testing.T) {
 		runScript(t, "jose.mjs", append(common, "AUDIENCE", webClient)...)
 	})

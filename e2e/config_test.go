@@ -159,6 +159,8 @@ func relyOn(issuer, id, secret, groups, username string, scopes ...string) strin
 
 // standalone is a gateway with its provider, both at url; it is only read.
 func standalone(url, dir string) string {
-	return file{public: url, dir: dir, upstream: "http://127.0.0.1:9",
-		parts: []string{provider(strings.Replace(url, "127.0.0.1", "localhost", 1), usualTTL)}}.String()
+	return file{
+		public: url, dir: dir, upstream: "http://127.0.0.1:9",
+		parts: []string{provider(strings.Replace(url, "127.0.0.1", "localhost", 1), usualTTL)},
+	}.String()
 }

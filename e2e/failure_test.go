@@ -86,6 +86,76 @@ func TestDemoAndServeKeepApart(t *testing.T) {
 		t.Errorf("serve on a demo's data exits %d: %s%s", code, stdout, stderr)
 	}
 	oneSentence(t, stdout+stderr)
+
+	h := startInProcess(t, usualTTL)
+	if err := h.end(); err != nil {
+		t.Fatal(err)
+	}
+	port := fmt.Sprintf("127.0.0.1:%d", freePort(t))
+	if out, code := demoFails(t, "--listen", port, "--data", filepath.Dir(h.config)); code == 0 || !strings.Contains(out, "demo") {
+		t.Errorf("demo on another store exits %d: %s", code, out)
+	} else {
+		oneSentence(t, out)
+	}
+}
+
+func TestStoreWithoutItsKeyDoesNotOpen(t *testing.T) {
+	h := startInProcess(t, usualTTL)
+	if err := h.end(); err != nil {
+		t.Fatal(err)
+	}
+	key := filepath.Join(filepath.Dir(h.config), "secrets", "sealing.key")
+	if err := os.Remove(key); err != nil {
+		t.Fatal(err)
+	}
+	stdout, stderr, code := command(t, nil, "serve", "--config", h.config)
+	if code == 0 || !strings.Contains(stdout+stderr, "sealing") {
+		t.Errorf("serve without the sealing key exits %d: %s%s", code, stdout, stderr)
+	}
+	oneSentence(t, stdout+stderr)
+	if _, err := os.Stat(key); err == nil {
+		t.Error("serve made a new sealing key for an old store")
+	}
+}
+
+func TestDemoTakesTheNextPortOnBothLoopbacks(t *testing.T) {
+	// Whoever has the usual port, be it this test, the demo must go on.
+	if l, err := net.Listen("tcp", "127.0.0.1:8080"); err == nil {
+		defer l.Close()
+	}
+	d, err := launchDemo(t.TempDir(), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.end()
+	host := strings.TrimPrefix(d.url, "http://")
+	_, port, err := net.SplitHostPort(host)
+	if err != nil || port == "8080" || !strings.HasPrefix(host, "localhost:") {
+		t.Errorf("the demo is at %s, want localhost with another port than 8080", d.url)
+	}
+	if !strings.Contains(d.out.String(), "taken") {
+		t.Errorf("the demo does not say that the usual port is taken:\n%s", d.out)
+	}
+	for _, address := range []string{"127.0.0.1", "::1"} {
+		c, err := net.DialTimeout("tcp", net.JoinHostPort(address, port), patience)
+		if err != nil {
+			if address == "::1" && !hasIPv6() {
+				continue
+			}
+			t.Errorf("nobody listens on %s: %v", address, err)
+			continue
+		}
+		c.Close()
+	}
+}
+
+func hasIPv6() bool {
+	l, err := net.Listen("tcp", "[::1]:0")
+	if err != nil {
+		return false
+	}
+	l.Close()
+	return true
 }
 
 func TestSizesAreBounded(t *testing.T) {

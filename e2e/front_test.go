@@ -25,6 +25,7 @@ type front struct {
 	delay     atomic.Int64 // time.Duration each token call is kept waiting
 	lifetime  atomic.Int64 // time.Duration that token answers claim in expires_in; 0: as they are
 	down      atomic.Bool  // connections are cut
+	refresh   atomic.Value // string: the last refresh token that was issued
 }
 
 // startFront listens on a free port and passes on to the port of the issuer.
@@ -77,17 +78,22 @@ func (f *front) note(r *http.Request) {
 	time.Sleep(time.Duration(f.delay.Load()))
 }
 
-// claim makes a token answer say that its access token lives for f.lifetime.
+// claim notes the refresh token of a token answer, and makes it say that its
+// access token lives for f.lifetime.
 func (f *front) claim(resp *http.Response) error {
-	lifetime := time.Duration(f.lifetime.Load())
-	if lifetime == 0 || resp.StatusCode != http.StatusOK || !strings.HasSuffix(resp.Request.URL.Path, "/token") {
+	if resp.StatusCode != http.StatusOK || !strings.HasSuffix(resp.Request.URL.Path, "/token") {
 		return nil
 	}
 	var answer map[string]any
 	if err := json.NewDecoder(resp.Body).Decode(&answer); err != nil {
 		return err
 	}
-	answer["expires_in"] = int(lifetime.Seconds())
+	if token, ok := answer["refresh_token"].(string); ok {
+		f.refresh.Store(token)
+	}
+	if lifetime := time.Duration(f.lifetime.Load()); lifetime > 0 {
+		answer["expires_in"] = int(lifetime.Seconds())
+	}
 	text, err := json.Marshal(answer)
 	if err != nil {
 		return err

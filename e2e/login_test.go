@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 	"sync"
 	"testing"
@@ -34,8 +35,10 @@ func startInProcess(t *testing.T, ttl time.Duration) house {
 	port, dir := freePort(t), t.TempDir()
 	// Two hosts on one listener: the application's and the provider's.
 	public, issuer := fmt.Sprintf("http://localhost:%d", port), fmt.Sprintf("http://127.0.0.1:%d", port)
-	g := startServe(t, dir, public, file{public: public, dir: dir, upstream: application(t),
-		parts: []string{provider(issuer, ttl)}}.String())
+	g := startServe(t, dir, public, file{
+		public: public, dir: dir, upstream: application(t),
+		parts: []string{provider(issuer, ttl)},
+	}.String())
 	return house{gateway: g, issuer: issuer, ours: true}
 }
 
@@ -45,8 +48,10 @@ func startOverLoopback(t *testing.T, ttl time.Duration) house {
 	port, dir := freePort(t), t.TempDir()
 	f := startFront(t, port)
 	own := fmt.Sprintf("http://localhost:%d", port)
-	startServe(t, dir, own, file{public: own, dir: dir, upstream: application(t),
-		parts: []string{provider(f.url, usualTTL, public+"/oauth2/idpresponse", public+"/_gatehouse/sign-out")}}.String())
+	startServe(t, dir, own, file{
+		public: own, dir: dir, upstream: application(t),
+		parts: []string{provider(f.url, usualTTL, public+"/oauth2/idpresponse", public+"/_gatehouse/sign-out")},
+	}.String())
 	// A client's tokens live five minutes at least; the gateway believes what
 	// it is told of them.
 	f.lifetime.Store(int64(ttl))
@@ -251,12 +256,35 @@ func (h house) signOutEndsIt(t *testing.T) {
 	if !passes(t, h.url, copied) {
 		t.Fatal("bob's cookie opens nothing")
 	}
-	v.signOut()
+	end := v.signOut()
 	if passes(t, h.url, copied) {
 		t.Error("a cookie copied before sign-out opens the application after it")
 	}
+	if !strings.HasPrefix(end.url.String(), h.url+"/") {
+		t.Errorf("sign-out ends at %s, want the gateway's own page\n%s", end.url, strings.Join(end.hops, "\n"))
+	}
+	if h.front != nil && h.ours {
+		h.refreshTokenIsDead(t)
+	}
 	if a := v.open("/"); a.url.String() == h.url+"/" && a.status == http.StatusOK {
 		t.Errorf("bob is in again without a password: %v", a.hops)
+	}
+}
+
+// refreshTokenIsDead tries the last refresh token as a thief of the gateway's
+// secrets would.
+func (h house) refreshTokenIsDead(t *testing.T) {
+	t.Helper()
+	token, _ := h.front.refresh.Load().(string)
+	if token == "" {
+		t.Fatal("the issuer gave no refresh token")
+	}
+	v := &visitor{t: t, client: plain}
+	a := v.do(http.MethodPost, h.endpoint(t, "token_endpoint"), strings.NewReader(url.Values{
+		"grant_type": {"refresh_token"}, "refresh_token": {token}, "client_id": {remoteClient}, "client_secret": {remoteSecret},
+	}.Encode()), "Content-Type", "application/x-www-form-urlencoded")
+	if a.status != http.StatusBadRequest || !a.contains("invalid_grant") {
+		t.Errorf("the refresh token after sign-out: %d %s, want invalid_grant", a.status, a.body)
 	}
 }
 

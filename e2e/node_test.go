@@ -25,7 +25,12 @@ func node(t *testing.T) string {
 	if _, err := os.Stat("node_modules/openid-client"); err != nil {
 		missing(t, "the npm clients are not installed: run `npm ci --ignore-scripts` in e2e/")
 	}
-	if path, err := filepath.Abs("node_modules/.bin/node"); err == nil {
+	// Not by node_modules/.bin, which older versions of npm leave empty.
+	for _, arch := range []string{"x64", "arm64"} {
+		path, err := filepath.Abs("node_modules/node-linux-" + arch + "/bin/node")
+		if err != nil {
+			continue
+		}
 		if _, err := os.Stat(path); err == nil {
 			return path
 		}

@@ -144,9 +144,12 @@ type demo struct {
 var openLine = regexp.MustCompile(`(?m)^\s*Open\s+(https?://\S+)`)
 
 // launchDemo starts a demo and waits until it answers. cache is where it
-// leaves its address for `demo token`.
+// leaves its address for `demo token`; port 0 lets it choose.
 func launchDemo(cache string, port int, args ...string) (*demo, error) {
-	args = append([]string{"demo", "--listen", fmt.Sprintf("127.0.0.1:%d", port)}, args...)
+	if port != 0 {
+		args = append([]string{"--listen", fmt.Sprintf("127.0.0.1:%d", port)}, args...)
+	}
+	args = append([]string{"demo"}, args...)
 	p, err := launch("gatehouse demo", []string{
 		"GATEHOUSE_DEMO_PASSWORD=" + demoPassword, "XDG_CACHE_HOME=" + cache,
 	}, binary, args...)
@@ -226,8 +229,7 @@ var shared struct {
 func sharedDemo(t *testing.T) *demo {
 	t.Helper()
 	shared.once.Do(func() {
-		var port int
-		port = freePort(t)
+		port := freePort(t)
 		shared.demo, shared.err = launchDemo(filepath.Join(scratch, "cache"), port)
 	})
 	if shared.err != nil {

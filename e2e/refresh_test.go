@@ -20,6 +20,7 @@ const (
 func TestParallelRequestsWithAnExpiredTokenRefreshOnce(t *testing.T) {
 	for _, kind := range kinds {
 		t.Run(kind.name, func(t *testing.T) {
+			t.Parallel() // it mostly waits
 			h := kind.start(t, shortTTL)
 			v := newVisitor(t, h.url)
 			if a := v.signIn("bob", demoPassword, "/"); a.status != http.StatusOK {
@@ -57,8 +58,9 @@ func TestParallelRequestsWithAnExpiredTokenRefreshOnce(t *testing.T) {
 	}
 }
 
-// storm sends n requests with one cookie at once. Every other one is cancelled
-// after a tenth of a second. It returns how many of the others were served.
+// storm sends n requests with one cookie at once. Every other one is cancelled,
+// each a little later than the one before. It returns how many of the patient
+// ones were served, and how many were cut off.
 func storm(base, cookie string, n int) (good, cancelled int64) {
 	var served, gone atomic.Int64
 	var all sync.WaitGroup
@@ -67,7 +69,7 @@ func storm(base, cookie string, n int) (good, cancelled int64) {
 			ctx, cancel := context.WithTimeout(context.Background(), patience)
 			defer cancel()
 			if i%2 == 1 {
-				ctx, cancel = context.WithTimeout(ctx, 100*time.Millisecond)
+				ctx, cancel = context.WithTimeout(ctx, time.Duration(i)*time.Millisecond)
 				defer cancel()
 			}
 			req, err := http.NewRequestWithContext(ctx, http.MethodGet, base+"/headers", nil)
@@ -92,6 +94,7 @@ func storm(base, cookie string, n int) (good, cancelled int64) {
 }
 
 func TestIssuerDownSignsNobodyOut(t *testing.T) {
+	t.Parallel() // it mostly waits
 	h := startOverLoopback(t, shortTTL)
 	v := newVisitor(t, h.url)
 	v.signIn("bob", demoPassword, "/")
@@ -108,6 +111,7 @@ func TestIssuerDownSignsNobodyOut(t *testing.T) {
 }
 
 func TestIssuerDownLeavesPublicRoutesAndHealsByItself(t *testing.T) {
+	t.Parallel() // it mostly waits
 	h := startOverLoopback(t, usualTTL)
 	h.front.down.Store(true)
 	v := newVisitor(t, h.url)

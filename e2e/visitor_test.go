@@ -103,8 +103,10 @@ func (v *visitor) try(method, target string, body io.Reader, pairs ...string) (*
 	if err != nil {
 		return nil, err
 	}
-	return &answer{status: resp.StatusCode, header: resp.Header, body: string(text),
-		url: req.URL, hops: []string{req.URL.String()}}, nil
+	return &answer{
+		status: resp.StatusCode, header: resp.Header, body: string(text),
+		url: req.URL, hops: []string{req.URL.String()},
+	}, nil
 }
 
 func (v *visitor) absolute(target string) string {

@@ -45,6 +45,7 @@ await withBrowser(async browser => {
       if (status) assert.equal(response.status(), status, `${what}: status`)
       await scan(page, `${what}, ${name}`, look)
     }
+    await scanAt('a callback of no attempt', '/oauth2/idpresponse?code=x&state=y', 400)
     await scanAt('sign-in', '/', 200)
     await signIn(page, 'bob', 'not-it')
     await page.locator('[role="alert"]').waitFor()
@@ -54,6 +55,7 @@ await withBrowser(async browser => {
     await scanAt('the demo application', '/', 200)
     await scanAt('403', '/admin/', 403)
     await scanAt('404', '/_gatehouse/nothing', 404)
+    await scanAt('a wrong request to the provider', '/_gatehouse/idp/oauth2/authorize', 400)
     await scanAt('me', '/_gatehouse/me', 200)
     await scanAt('sign-out', '/_gatehouse/sign-out')
     await signOut(page, gateway)
