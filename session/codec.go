@@ -12,7 +12,7 @@ import (
 var errCodec = errors.New("not a session of this version")
 
 const (
-	codecVersion = 1
+	codecVersion = 2
 	codecPurpose = 'S'
 )
 
@@ -34,7 +34,8 @@ var derived = []string{"iss", "sub", "email", "email_verified", "name"}
 
 // encode writes the session: version, purpose, number of cookies, run of the
 // process, then the fields in a fixed order. Lengths are uvarints, times
-// varints of Unix milliseconds (0 for none). No JSON: opening a cookie is on
+// varints of Unix milliseconds (0 for none), lists begin with 0 for nil and 1 for
+// a list. No JSON: opening a cookie is on
 // the way of every request.
 func (s *Session) encode(parts int, boot string, seen time.Time) []byte {
 	w := writer(make([]byte, 0, 512+len(s.AccessToken)+len(s.IDToken)+len(s.RefreshToken)))
@@ -107,7 +108,12 @@ func (w *writer) time(t time.Time) {
 	*w = binary.AppendVarint(*w, ms)
 }
 
+// list keeps nil, which is unknown, and empty apart.
 func (w *writer) list(l []string) {
+	w.bool(l != nil)
+	if l == nil {
+		return
+	}
 	w.uvarint(len(l))
 	for _, s := range l {
 		w.string(s)
@@ -253,11 +259,10 @@ func (r *reader) time() time.Time {
 }
 
 func (r *reader) list() []string {
-	n := r.count()
-	if n == 0 {
+	if r.byte() != 1 {
 		return nil
 	}
-	l := make([]string, n)
+	l := make([]string, r.count())
 	for i := range l {
 		l[i] = r.string()
 	}

@@ -84,7 +84,9 @@ func TestEachHandleRevokes(t *testing.T) {
 		t.Errorf("revoked nothing: %v", err)
 	}
 	for _, r := range []Revocation{
-		{Kind: RevokeSID, Value: "s"}, {Kind: "name", Value: "s", Expires: in}, {Kind: RevokeJTI, Value: "j", Expires: in},
+		{Kind: RevokeSID, Value: "s"},
+		{Kind: "name", Value: "s", Expires: in},
+		{Kind: RevokeJTI, Value: "j", Expires: in},
 		{Kind: RevokeSubject, Issuer: iss, Value: "u", Expires: in},
 	} {
 		if err := f.Revoke(t.Context(), r); !errors.Is(err, ErrRevocation) {

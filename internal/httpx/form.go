@@ -35,14 +35,18 @@ func ReadForm(w http.ResponseWriter, r *http.Request, max int64) (Form, error) {
 		kind, _, _ = mime.ParseMediaType(kinds[0])
 	}
 	if kind != "application/x-www-form-urlencoded" {
-		return Form{}, &Error{Status: http.StatusUnsupportedMediaType, Code: "invalid_request",
-			Public: "the body must be application/x-www-form-urlencoded"}
+		return Form{}, &Error{
+			Status: http.StatusUnsupportedMediaType, Code: "invalid_request",
+			Public: "the body must be application/x-www-form-urlencoded",
+		}
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, max))
 	var tooLarge *http.MaxBytesError
 	if errors.As(err, &tooLarge) {
-		return Form{}, &Error{Status: http.StatusRequestEntityTooLarge, Code: "invalid_request",
-			Public: fmt.Sprintf("the form is larger than %d bytes", max)}
+		return Form{}, &Error{
+			Status: http.StatusRequestEntityTooLarge, Code: "invalid_request",
+			Public: fmt.Sprintf("the form is larger than %d bytes", max),
+		}
 	}
 	if err != nil {
 		return Form{}, &Error{Status: http.StatusBadRequest, Public: "the form cannot be read", Err: err}

@@ -35,15 +35,16 @@ type Issuer struct {
 	// whomever it was made for.
 	Audiences []string `yaml:"audiences"`
 	// Clients are the issuer's clients (client_id, or else azp) whose tokens
-	// may satisfy groups, users and signed-in. Default none.
+	// may satisfy groups, users, signed-in and clients. Default none.
 	Clients []string `yaml:"clients"`
 	// TokenUse, when given, is what the token_use claim must say.
 	TokenUse string `yaml:"token_use"`
 	// Algorithms are the signature algorithms taken, of RS256, ES256 and
 	// EdDSA. Default all three.
 	Algorithms []string `yaml:"algorithms"`
-	// GroupsClaim names the claim that holds groups: a list of strings.
-	// Default none: then the issuer's people have no groups.
+	// GroupsClaim names the claim that holds groups: a list of strings. Default
+	// none. Where none is named or a token lacks it, groups are unknown: neither
+	// `groups` nor `not: {groups: …}` is met.
 	GroupsClaim string `yaml:"groups_claim"`
 	// ScopeClaim names the claim that holds scopes: a list of strings or one
 	// string with spaces between. Default none: then its tokens have no scopes.
@@ -57,7 +58,8 @@ type Issuer struct {
 	// JWKSURL is where the keys are. Default: what the issuer's discovery
 	// document says.
 	JWKSURL *url.URL `yaml:"jwks_url"`
-	// Leeway is how far clocks may differ. Default 30s, at most 60s.
+	// Leeway is how far clocks may differ: a token is believed until so long
+	// after its exp, and the identity ends then. Default 30s, at most 60s.
 	Leeway time.Duration `yaml:"leeway"`
 
 	own bool

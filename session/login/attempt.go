@@ -22,6 +22,12 @@ const (
 	// attemptKept is how long the cookie lives on, so that whoever comes back
 	// too late is sent round once more instead of to an error page.
 	attemptKept = time.Hour
+	// usedKept is how long an attempt is known to be used: until it is too old
+	// for a token call, by any clock that we believe.
+	usedKept = attemptLife + clockApart
+	// clockApart is how far in the future an attempt may have been begun: by a
+	// replica whose clock is ahead.
+	clockApart = time.Minute
 	// attemptSize is the longest sealed attempt: name and value of a cookie
 	// have 4,096 bytes.
 	attemptSize = 4000
@@ -66,6 +72,10 @@ var b64 = base64.RawURLEncoding.EncodeToString
 func (a *attempt) stateParam() string { return a.id + "." + b64(a.state[:]) }
 
 func (a *attempt) nonceParam() string { return b64(a.nonce[:]) }
+
+// usedKey is what the attempt is remembered by when it has been used: 16 bytes
+// that nobody can choose.
+func (a *attempt) usedKey() string { return string(a.state[:]) }
 
 func (a *attempt) verifierParam() string { return b64(a.verifier[:]) }
 

@@ -72,7 +72,7 @@ func (l *Login) Callback(ctx context.Context, site session.Site, r *http.Request
 	if ans.named && ans.issuer != p.Issuer || !ans.named && m.doc.IssInResponse {
 		return Result{Cookies: done}, failure(CodeIssuer, nil)
 	}
-	if time.Since(a.created) > attemptLife || time.Until(a.created) > time.Minute {
+	if time.Since(a.created) > attemptLife || time.Until(a.created) > clockApart {
 		if a.again {
 			return Result{Cookies: done}, failure(CodeExpired, nil)
 		}
@@ -106,22 +106,24 @@ func (l *Login) already(site session.Site, r *http.Request, to string, otherwise
 }
 
 // once uses an attempt up. It runs do for the first caller, detached from that
-// caller's patience: the code is spent either way.
+// caller's patience: the code is spent either way. Of what came nothing is kept,
+// as callers need no account; they cost us no more than a mark each.
 func (l *Login) once(ctx context.Context, site session.Site, r *http.Request, a attempt, do func(context.Context) (Result, error)) (Result, error) {
 	mine := &flight[Result]{done: make(chan struct{})}
-	f, first := l.used.add(site.Host+" "+a.stateParam(), mine, attemptKept)
+	f, first := l.used.add(a.usedKey(), mine)
 	if first {
-		defer close(f.done)
+		defer func() {
+			l.used.put(a.usedKey(), nil)
+			close(f.done)
+		}()
 		call, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*callTimeout)
 		defer cancel()
 		f.err = errInterrupted
 		f.value, f.err = do(call)
 		return f.value, f.err
 	}
-	select {
-	case <-f.done:
+	if f == nil {
 		return l.already(site, r, a.returnTo, failure(CodeUsed, nil))
-	default:
 	}
 	// The same browser asked twice at the same moment; a browser shows the
 	// answer to its last request only.

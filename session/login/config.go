@@ -38,7 +38,8 @@ type Provider struct {
 	// refresh token.
 	Scopes []string `yaml:"scopes"`
 	// GroupsClaim names the ID token claim with the list of groups. Default
-	// none: then people of this issuer have no groups.
+	// none. Where none is named or a token lacks it, groups are unknown: neither
+	// `groups` nor `not: {groups: …}` is met.
 	GroupsClaim string `yaml:"groups_claim"`
 	// UsernameClaim names the ID token claim with the user name. Default
 	// none. Name only a claim that people cannot choose themselves.

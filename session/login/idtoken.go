@@ -155,13 +155,11 @@ func (l *Login) fillPerson(s *session.Session, p *provider, v *proof) {
 	s.Subject = v.token.Subject
 	s.Email, s.EmailVerified = text("email"), v.claims["email_verified"] == true
 	s.Name = text("name")
-	s.Username, s.Groups = "", nil
+	s.Username = ""
 	if p.UsernameClaim != "" {
 		s.Username = text(p.UsernameClaim)
 	}
-	if p.GroupsClaim != "" {
-		s.Groups, _ = listOf(v.claims[p.GroupsClaim])
-	}
+	s.Groups = p.groups(v.claims)
 	s.ACR = text("acr")
 	s.AMR, _ = listOf(v.claims["amr"])
 	// A refresh need not repeat these; what was known stays true.
@@ -175,6 +173,24 @@ func (l *Login) fillPerson(s *session.Session, p *provider, v *proof) {
 		s.AuthTime = at
 	}
 	s.Claims = l.keep(v.claims)
+}
+
+// groups returns the person's groups: empty when there are none, nil when that
+// is unknown. Our own provider leaves the claim out for a person in no group; a
+// foreign one that does may just not have been asked.
+func (p *provider) groups(claims map[string]any) []string {
+	if p.GroupsClaim == "" {
+		return nil
+	}
+	claim, found := claims[p.GroupsClaim]
+	if !found && p.own {
+		return []string{}
+	}
+	names, ok := listOf(claim)
+	if ok && names == nil {
+		return []string{}
+	}
+	return names
 }
 
 // keep returns the claims that rules and headers may read.

@@ -42,7 +42,7 @@ type issuer struct {
 }
 
 type grant struct {
-	user, nonce, challenge, redirect, client, sid string
+	user, nonce, challenge, redirect, client, sid, family string
 }
 
 func newIssuer(t testing.TB) *issuer {
@@ -173,7 +173,7 @@ func (i *issuer) approve(address, user string) url.Values {
 	if q.Get("prompt") == "login" {
 		sid = "sid-" + rand.Text()
 	}
-	i.codes[code] = grant{user, q.Get("nonce"), q.Get("code_challenge"), q.Get("redirect_uri"), clientID, sid}
+	i.codes[code] = grant{user, q.Get("nonce"), q.Get("code_challenge"), q.Get("redirect_uri"), clientID, sid, "family-" + rand.Text()}
 	i.mu.Unlock()
 	return url.Values{"code": {code}, "state": {q.Get("state")}, "iss": {i.url}}
 }
@@ -233,7 +233,7 @@ func (i *issuer) mint(g grant, refreshed bool) map[string]any {
 	now := time.Now().Unix()
 	claims := map[string]any{
 		"iss": i.url, "sub": "id-of-" + g.user, "aud": clientID, "exp": now + 3600, "iat": now, "auth_time": now,
-		"at_hash": base64.RawURLEncoding.EncodeToString(sum[:16]), "token_use": "id", "sid": g.sid, "origin_jti": "family-" + g.user,
+		"at_hash": base64.RawURLEncoding.EncodeToString(sum[:16]), "token_use": "id", "sid": g.sid, "origin_jti": g.family,
 		"email": g.user + "@example.com", "email_verified": true, "name": strings.ToUpper(g.user),
 		"cognito:username": g.user, "cognito:groups": []string{"staff"}, "amr": []string{"pwd"},
 	}

@@ -23,6 +23,11 @@ const (
 	SignInPath = "/_gatehouse/sign-in"
 	// SignedOutPath is where issuers send browsers after signing out.
 	SignedOutPath = "/_gatehouse/sign-out"
+	// MePath shows who one is signed in as: the one page of ours that a sign-in
+	// may lead to.
+	MePath = "/_gatehouse/me"
+
+	ownPrefix = "/_gatehouse/"
 )
 
 const (
@@ -35,8 +40,8 @@ const (
 	outlive = 5 * time.Minute
 	// early is how long before its end an access token is renewed.
 	early = 10 * time.Second
-	// pause is how long no session of a provider is tried again after one
-	// failed, unless it cannot live on without.
+	// pause is how long a session whose refresh failed is not tried again, and
+	// no session of an issuer that is down, unless it cannot live on without.
 	pause = 5 * time.Second
 )
 
@@ -66,8 +71,9 @@ type Login struct {
 	attempts  *session.Box
 	log       *slog.Logger
 
-	used    memory[*flight[Result]]              // by attempt
-	newest  memory[*session.Session]             // by session id
+	used    *memory[*flight[Result]]             // by attempt; nil: used, and done with
+	newest  *memory[*session.Session]            // by session id
+	tired   *memory[struct{}]                    // session ids whose refresh just failed
 	mu      sync.Mutex                           // guards flights
 	flights map[string]*flight[*session.Session] // refreshes under way, by session id
 }
@@ -90,6 +96,7 @@ func New(cfg Config, p Parts) (*Login, error) {
 	}
 	l := &Login{
 		has: p, attempts: box, log: p.Log,
+		used: newMemory[*flight[Result]](usedKept), newest: newMemory[*session.Session](remembered), tired: newMemory[struct{}](pause),
 		providers: map[string]*provider{}, flights: map[string]*flight[*session.Session]{},
 	}
 	if l.log == nil {
@@ -135,63 +142,4 @@ func (l *Login) pick(r *http.Request) *provider {
 		}
 	}
 	return l.standard
-}
-
-// memory is a map whose entries are forgotten. The zero value is ready.
-type memory[V any] struct {
-	mu    sync.Mutex
-	m     map[string]remember[V]
-	sweep int // look for what is past at this size
-}
-
-type remember[V any] struct {
-	value V
-	until time.Time
-}
-
-func (m *memory[V]) get(key string) (value V, ok bool) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	e, ok := m.m[key]
-	if !ok || !time.Now().Before(e.until) {
-		return value, false
-	}
-	return e.value, true
-}
-
-func (m *memory[V]) put(key string, value V, keep time.Duration) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.set(key, value, keep)
-}
-
-// add stores value unless key is known, and returns what is known then.
-func (m *memory[V]) add(key string, value V, keep time.Duration) (known V, added bool) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if e, ok := m.m[key]; ok && time.Now().Before(e.until) {
-		return e.value, false
-	}
-	m.set(key, value, keep)
-	return value, true
-}
-
-func (m *memory[V]) remove(key string) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	delete(m.m, key)
-}
-
-// set stores value; mu is held. The map is swept when it has doubled, so that
-// it holds no more than twice what is alive.
-func (m *memory[V]) set(key string, value V, keep time.Duration) {
-	now := time.Now()
-	if m.m == nil {
-		m.m = map[string]remember[V]{}
-	}
-	if len(m.m) >= m.sweep {
-		maps.DeleteFunc(m.m, func(_ string, e remember[V]) bool { return !now.Before(e.until) })
-		m.sweep = max(2*len(m.m), 64)
-	}
-	m.m[key] = remember[V]{value, now.Add(keep)}
 }

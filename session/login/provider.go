@@ -32,7 +32,7 @@ type provider struct {
 
 	meta   atomic.Pointer[metadata] // what the last good probe found
 	flight singleflight.Group       // one probe at a time
-	paused atomic.Int64             // Unix nanoseconds until which refreshes wait
+	paused atomic.Int64             // Unix nanoseconds until which refreshes wait, as the issuer is down
 
 	mu     sync.Mutex
 	probed time.Time // when the last probe ended; zero: never

@@ -96,12 +96,12 @@ func (l *Login) refresh(ctx context.Context, p *provider, s *session.Session) (*
 		return nil, ErrEnded
 	}
 	canWait := time.Now().Before(s.AccessExpires.Add(outlive))
-	if canWait && time.Now().UnixNano() < p.paused.Load() {
+	if _, failed := l.tired.get(s.ID); canWait && (failed || time.Now().UnixNano() < p.paused.Load()) {
 		return s, nil
 	}
 	next, err := l.renew(ctx, p, s)
 	if next != nil {
-		l.newest.put(s.ID, next, remembered)
+		l.newest.put(s.ID, next)
 	}
 	switch {
 	case err == nil:
@@ -110,8 +110,12 @@ func (l *Login) refresh(ctx context.Context, p *provider, s *session.Session) (*
 		// Not only here: a copy of the cookie elsewhere must not ask again.
 		return nil, errors.Join(err, l.has.Feed.Revoke(ctx, endOf(s)))
 	}
-	// Not every request of the next minutes needs to find out by itself.
-	p.paused.Store(time.Now().Add(pause).UnixNano())
+	// Not every request of the next minutes needs to find out by itself. One
+	// person's trouble, an ID token that does not verify, is no other's.
+	l.tired.put(s.ID, struct{}{})
+	if errors.Is(err, ErrIssuerDown) {
+		p.paused.Store(time.Now().Add(pause).UnixNano())
+	}
 	l.log.WarnContext(ctx, "session not renewed", "issuer", p.Issuer, "error", err)
 	if canWait && next != nil {
 		return next, nil

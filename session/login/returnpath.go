@@ -12,8 +12,9 @@ const maxReturn = 2048
 // can only mean a page of this host, else "/". Accepted is an absolute path
 // with an optional query, in ASCII, of at most 2,048 bytes. Refused is what
 // some browser, proxy or framework might read as another host: "//", "\",
-// control characters and dot segments, percent-encoded or not; and our own
-// steps of signing in and out, which would go round in circles.
+// control characters and dot segments, percent-encoded or not; and in any
+// spelling what is ours under /_gatehouse/ but MePath, and the callback: steps
+// of signing in and out would go round in circles, or end what just began.
 func ReturnPath(s string) string {
 	if len(s) == 0 || len(s) > maxReturn || s[0] != '/' {
 		return "/"
@@ -36,7 +37,7 @@ func ReturnPath(s string) string {
 		}
 		decoded = next
 	}
-	if !plainPath(decoded) || ours(decoded) {
+	if !plainPath(decoded) || path != MePath && ours(decoded) {
 		return "/"
 	}
 	if u, err := url.Parse(s); err != nil || u.IsAbs() || u.Host != "" || u.User != nil || u.RawQuery != query {
@@ -65,7 +66,14 @@ func plainPath(path string) bool {
 	return !strings.Contains(path, "//")
 }
 
+// ours tells whether a decoded path is the gateway's own, in any case and with
+// parameters after any segment, which some servers drop.
 func ours(path string) bool {
-	path = strings.ToLower(strings.TrimSuffix(path, "/"))
-	return path == CallbackPath || path == SignInPath || path == SignedOutPath
+	var segments []string
+	for segment := range strings.SplitSeq(strings.ToLower(path), "/") {
+		segment, _, _ = strings.Cut(segment, ";")
+		segments = append(segments, segment)
+	}
+	path = strings.TrimSuffix(strings.Join(segments, "/"), "/")
+	return path == CallbackPath || path+"/" == ownPrefix || strings.HasPrefix(path, ownPrefix)
 }

@@ -24,20 +24,24 @@ type SignedOut struct {
 }
 
 // tokenLife bounds how long a credential of the same sign-in can live: a
-// revocation by the issuer's sid is kept as long.
+// revocation by the issuer's sid or origin_jti is kept as long.
 const tokenLife = 25 * time.Hour
 
-// SignOut ends s: it revokes the session and all others of the same sign-in
-// at the issuer durably, then takes the refresh token back. When the error is
-// not nil nothing may be called signed out: answer 503. Telling the issuer may
-// fail; the session is dead all the same.
+// SignOut ends s: in one durable step it revokes the session, all others of the
+// same sign-in at the issuer, and the access tokens of the session; then it
+// takes the refresh token back. When the error is not nil nothing may be called
+// signed out: answer 503. Telling the issuer may fail; the session is dead all
+// the same.
 func (l *Login) SignOut(ctx context.Context, site session.Site, s *session.Session) (SignedOut, error) {
 	revoke := []session.Revocation{endOf(s)}
+	// By the sid go the other sessions of the sign-in, by the family the access
+	// tokens that upstreams were handed.
+	ends := time.Now().Add(max(tokenLife, l.has.Cookies.Lifetime()+time.Hour))
 	if s.IssuerSID != "" {
-		revoke = append(revoke, session.Revocation{
-			Kind: session.RevokeIssuerSID, Issuer: s.Issuer, Value: s.IssuerSID,
-			Expires: time.Now().Add(max(tokenLife, l.has.Cookies.Lifetime()+time.Hour)),
-		})
+		revoke = append(revoke, session.Revocation{Kind: session.RevokeIssuerSID, Issuer: s.Issuer, Value: s.IssuerSID, Expires: ends})
+	}
+	if s.OriginJTI != "" {
+		revoke = append(revoke, session.Revocation{Kind: session.RevokeOriginJTI, Issuer: s.Issuer, Value: s.OriginJTI, Expires: ends})
 	}
 	if err := l.has.Feed.Revoke(ctx, revoke...); err != nil {
 		return SignedOut{}, err

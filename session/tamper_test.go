@@ -1,0 +1,128 @@
+package session
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestTamperedCookiesCountAsNone(t *testing.T) { // T139
+	at, c := site(t, app), cookies(t, "", key(1))
+	sealed := mustSeal(t, c, at, alice(at.Host))
+	value := sealed[0].Value
+	set := func(v string) *http.Request { return withHeader("__Host-gatehouse=" + v) }
+	valid(t, "control", c, at, set(value))
+	for i := range value {
+		for _, b := range []byte{value[i] ^ 1, value[i] ^ 0x20, 'A', '=', '-', '+', '/', '\n', '%', '"'} {
+			if b != value[i] && b != ';' {
+				login(t, fmt.Sprintf("byte %d is %q", i, b), c, at, set(value[:i]+string(b)+value[i+1:]))
+			}
+		}
+	}
+	for i := range value {
+		login(t, fmt.Sprintf("cut to %d", i), c, at, set(value[:i]))
+	}
+	for _, v := range []string{
+		value + "A", value + "AAAA", value + "=", value + value, "A" + value, `"` + value + `"`, value + "%3D",
+		strings.TrimRight(value, "=") + "====", value[:8] + "\r\n" + value[8:], strings.ToUpper(value), "", "x",
+	} {
+		login(t, fmt.Sprintf("%.20q… (%d bytes)", v, len(v)), c, at, set(v))
+	}
+}
+
+// TestEveryCookieHasOneSpelling looks for stray bits at the end of the base64:
+// a lenient decoder ignores them (S9).
+func TestEveryCookieHasOneSpelling(t *testing.T) {
+	at, c := site(t, app), cookies(t, "", key(1))
+	s := alice(at.Host)
+	for range 6 {
+		s.Name += "x"
+		v := mustSeal(t, c, at, s)[0].Value
+		body := strings.TrimRight(v, "=")
+		for _, d := range digits {
+			other := body[:len(body)-1] + string(d) + v[len(body):]
+			if other != v {
+				login(t, "other last digit", c, at, withHeader("__Host-gatehouse="+other))
+			}
+		}
+		if len(body) != len(v) {
+			login(t, "no padding", c, at, withHeader("__Host-gatehouse="+body))
+		}
+	}
+}
+
+func TestDoubledCookiesCountAsNone(t *testing.T) { // T130
+	at, c := site(t, app), cookies(t, "", key(1))
+	one := mustSeal(t, c, at, alice(at.Host))[0]
+	other := mustSeal(t, c, at, alice(at.Host))[0]
+	login(t, "two sessions", c, at, request(one, other))
+	login(t, "the same twice", c, at, request(one, one))
+	login(t, "two header lines", c, at, withHeader("__Host-gatehouse="+one.Value, "a=b; __Host-gatehouse="+other.Value))
+	login(t, "empty and valid", c, at, withHeader("__Host-gatehouse=; __Host-gatehouse="+one.Value))
+	login(t, "spaces around one", c, at, withHeader("__Host-gatehouse ="+one.Value+"; __Host-gatehouse="+one.Value))
+}
+
+func TestOnlyTheExactNameCounts(t *testing.T) { // T138
+	at, c := site(t, app), cookies(t, "", key(1))
+	v := mustSeal(t, c, at, alice(at.Host))[0].Value
+	for _, line := range []string{
+		"\xe2\x80\x80__Host-gatehouse=" + v, "\x85__Host-gatehouse=" + v, "\xa0__Host-gatehouse=" + v,
+		"=__Host-gatehouse=" + v, "$Version=1; $__Host-gatehouse=" + v, "__host-gatehouse=" + v, "__Host-gatehouse-4=" + v,
+		"__Host-gatehouse-01=" + v, "__Host-gatehouse-login-12345678=" + v, "x__Host-gatehouse=" + v, "gatehouse-443=" + v,
+		"__Host-gatehouse", "a=b; ;;; = ;", "", "__Host-gatehousex=" + v, "__Host-gatehouse-0=" + v,
+	} {
+		if _, state := c.Open(at, withHeader(line)); state != None {
+			t.Errorf("%.40q: state %d, want none", line, state)
+		}
+	}
+	valid(t, "among others", c, at, withHeader("a=b;c=d ; \t__Host-gatehouse\t= "+v+" ;e"))
+	login(t, "part without a first", c, at, withHeader("__Host-gatehouse-1="+v))
+}
+
+func TestForeignSessionsCountAsNone(t *testing.T) { // T139, T141
+	at, c := site(t, app), cookies(t, "", key(1))
+	other := site(t, "https://admin.example.com")
+	sealed := mustSeal(t, c, at, alice(at.Host))
+	login(t, "another host", c, other, request(sealed...))
+	login(t, "another port", c, site(t, app+":8443"), request(sealed...))
+	if _, err := c.Seal(other, alice(at.Host)); err == nil {
+		t.Error("sealed for another host")
+	}
+	login(t, "another installation", cookies(t, "", key(2)), at, request(sealed...))
+
+	box, err := c.Box("login attempt", 4000, time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	attempt, err := box.Seal(at.Host, alice(at.Host).encode(1, "", time.Now()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	login(t, "another purpose", c, at, withHeader("__Host-gatehouse="+attempt))
+	if _, ok := box.Open(at.Host, sealed[0].Value); ok {
+		t.Error("a session opens as an attempt")
+	}
+	if _, err := c.Box("session", 10, time.Hour); err == nil {
+		t.Error("another box of the session's purpose")
+	}
+	// A plain-http cookie of another port or the secure name.
+	plain := site(t, "http://localhost:8080")
+	p := mustSeal(t, c, plain, alice(plain.Host))
+	login(t, "moved to https", c, at, withHeader("__Host-gatehouse="+p[0].Value))
+}
+
+func FuzzOpen(f *testing.F) {
+	at := site(f, app)
+	c, err := NewCookies(config(), []CookieKey{key(1)}, Options{})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add("__Host-gatehouse=abcd; __Host-gatehouse-1=x")
+	f.Fuzz(func(t *testing.T, line string) {
+		if _, state := c.Open(at, withHeader(line)); state == Valid {
+			t.Errorf("%q is a session", line)
+		}
+	})
+}
