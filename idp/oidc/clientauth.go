@@ -10,6 +10,18 @@ import (
 	"gatehouse/internal/httpx"
 )
 
+// clientForm reads the form of an endpoint that clients call, and who calls.
+// That comes before anything else is looked at: a wrong client learns nothing
+// about grants, codes or tokens.
+func (h *Handler) clientForm(w http.ResponseWriter, r *http.Request) (httpx.Form, client.Client, error) {
+	form, err := httpx.ReadForm(w, r, httpx.MaxForm)
+	if err != nil {
+		return form, client.Client{}, err
+	}
+	c, err := h.authenticate(r, form)
+	return form, c, err
+}
+
 // authenticate returns the client that sent r: by client_secret_basic, by
 // client_secret_post, or, when it is public, by client_id alone (RFC 6749
 // §2.3). A request that uses two ways is refused, as is one that names two

@@ -29,11 +29,7 @@ type introspection struct {
 // token that came into other hands tells them nothing (RFC 7662 §4). A refresh
 // token is reported as not active.
 func (h *Handler) Introspect(w http.ResponseWriter, r *http.Request) error {
-	form, err := httpx.ReadForm(w, r, httpx.MaxForm)
-	if err != nil {
-		return err
-	}
-	c, err := h.authenticate(r, form)
+	form, c, err := h.clientForm(w, r)
 	if err != nil {
 		return err
 	}

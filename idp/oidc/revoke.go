@@ -4,18 +4,13 @@ import (
 	"net/http"
 
 	"gatehouse/internal/audit"
-	"gatehouse/internal/httpx"
 )
 
 // Revoke answers POST /oauth2/revoke (RFC 7009). A token that is unknown, or
 // another client's, is 200 and changes nothing; 200 also means that what was
 // the client's is dead. When that could not be written the answer is 503.
 func (h *Handler) Revoke(w http.ResponseWriter, r *http.Request) error {
-	form, err := httpx.ReadForm(w, r, httpx.MaxForm)
-	if err != nil {
-		return err
-	}
-	c, err := h.authenticate(r, form)
+	form, c, err := h.clientForm(w, r)
 	if err != nil {
 		return err
 	}

@@ -33,13 +33,7 @@ type tokenResponse struct {
 
 // Token answers POST /oauth2/token.
 func (h *Handler) Token(w http.ResponseWriter, r *http.Request) error {
-	form, err := httpx.ReadForm(w, r, httpx.MaxForm)
-	if err != nil {
-		return err
-	}
-	// Authenticated before anything else is looked at: a wrong client learns
-	// nothing about grants or codes.
-	c, err := h.authenticate(r, form)
+	form, c, err := h.clientForm(w, r)
 	if err != nil {
 		return err
 	}

@@ -15,7 +15,9 @@ type requestBody struct {
 	io.ReadCloser
 	// pace, if not nil, is where the client's connection gets its deadlines.
 	pace *http.ResponseController
-	err  atomic.Pointer[error]
+	// silence is how long it may be silent.
+	silence time.Duration
+	err     atomic.Pointer[error]
 }
 
 // slowest is how long a client may be silent in the middle of a body. Without
@@ -23,7 +25,7 @@ type requestBody struct {
 const slowest = 30 * time.Second
 
 func (b *requestBody) Read(p []byte) (int, error) {
-	b.deadline(time.Now().Add(slowest))
+	b.deadline(time.Now().Add(b.silence))
 	n, err := b.ReadCloser.Read(p)
 	if err == io.EOF {
 		// The connection lives on; the server watches it while the answer is

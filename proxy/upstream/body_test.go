@@ -7,17 +7,20 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"gatehouse/proxy/upstream"
 )
 
 func TestBodyLimit(t *testing.T) {
-	var got int64
-	hits := 0
+	// Atomic: the answer to what is too large does not wait for the application.
+	var got, hits atomic.Int64
 	app := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		hits++
-		got, _ = io.Copy(io.Discard, r.Body)
+		hits.Add(1)
+		n, _ := io.Copy(io.Discard, r.Body)
+		got.Store(n)
 	}))
 	defer app.Close()
 	g := front(t, config(t, app.URL), nil)
@@ -31,14 +34,14 @@ func TestBodyLimit(t *testing.T) {
 	if res.StatusCode != http.StatusRequestEntityTooLarge {
 		t.Errorf("100 MiB chunked: status %d, want 413", res.StatusCode)
 	}
-	if got > 64<<20 {
-		t.Errorf("%d bytes reached the upstream, limit 64 MiB", got)
+	if n := got.Load(); n > 64<<20 {
+		t.Errorf("%d bytes reached the upstream, limit 64 MiB", n)
 	}
 
-	hits = 0
+	before := hits.Load()
 	out := speak(t, g.URL, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 67108865\r\n\r\n")
-	if !strings.HasPrefix(out, "HTTP/1.1 413") || hits != 0 {
-		t.Errorf("announced: %q with %d hits, want 413 and none", out, hits)
+	if !strings.HasPrefix(out, "HTTP/1.1 413") || hits.Load() != before {
+		t.Errorf("announced: %q with %d hits, want 413 and none", out, hits.Load()-before)
 	}
 
 	small := front(t, config(t, app.URL, func(c *upstream.Config) { c.MaxBody = 5 }), nil)
@@ -81,4 +84,46 @@ func TestBodyIsCopiedWhole(t *testing.T) {
 		})
 	}
 	wg.Wait()
+}
+
+// A connection that sends a byte now and then may hold one to the application
+// no longer than it is silent; one that goes on, or has sent all, is not hurried.
+func TestSilentBodiesAreCutOff(t *testing.T) {
+	app := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		io.Copy(io.Discard, r.Body)
+		time.Sleep(700 * time.Millisecond) // longer than the silence: the answer takes its time
+		io.WriteString(w, "done")
+	}))
+	defer app.Close()
+	up, err := upstream.New("app", config(t, app.URL), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer up.Close()
+	up.SetSilence(300 * time.Millisecond)
+	g := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		up.Forward(w, r, upstream.Forward{Path: "/"})
+	}))
+	defer g.Close()
+	begin := time.Now()
+	out := speak(t, g.URL, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 60000\r\n\r\nx")
+	if !strings.HasPrefix(out, "HTTP/1.1 400") || time.Since(begin) > 5*time.Second {
+		t.Errorf("a silent body is answered %q after %v, want 400 soon", out, time.Since(begin))
+	}
+	slow, end := io.Pipe()
+	go func() {
+		for range 5 {
+			io.WriteString(end, "still here")
+			time.Sleep(150 * time.Millisecond)
+		}
+		end.Close()
+	}()
+	res, err := http.Post(g.URL, "", slow)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	if body, err := io.ReadAll(res.Body); res.StatusCode != http.StatusOK || string(body) != "done" || err != nil {
+		t.Errorf("a slow body that goes on is answered %d %q %v, want 200 done", res.StatusCode, body, err)
+	}
 }

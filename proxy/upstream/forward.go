@@ -82,7 +82,7 @@ func (u *Upstream) Forward(w http.ResponseWriter, r *http.Request, as Forward) {
 		x.body = &requestBody{ReadCloser: http.MaxBytesReader(w, r.Body, u.maxBody)}
 		// A call of gRPC may be silent for as long as it likes.
 		if r.ProtoMajor == 1 || !streams(r.Header) {
-			x.body.pace = http.NewResponseController(w)
+			x.body.pace, x.body.silence = http.NewResponseController(w), u.silence
 		}
 		out.Body = x.body
 	}

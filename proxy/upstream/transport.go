@@ -33,6 +33,7 @@ type Upstream struct {
 	scheme  string // http or https
 	ownHost bool   // send host instead of the one that was asked for
 	maxBody int64
+	silence time.Duration // of a client in the middle of a body
 	log     *slog.Logger
 	buffers bufferPool
 
@@ -58,7 +59,7 @@ func New(name string, cfg Config, log *slog.Logger) (*Upstream, error) {
 	}
 	u := &Upstream{
 		name: name, host: cfg.URL.Host, scheme: "http", log: log,
-		ownHost: cfg.Host == hostUpstream, maxBody: int64(cfg.MaxBody),
+		ownHost: cfg.Host == hostUpstream, maxBody: int64(cfg.MaxBody), silence: slowest,
 	}
 	u.buffers.New = func() any { return new([copySize]byte) }
 	if cfg.URL.Scheme == "https" {

@@ -65,7 +65,7 @@ func (i *issuer) groups(id *session.Identity) []string {
 	if !found && i.own && id.Person {
 		return []string{}
 	}
-	names, ok := listOf(claim)
+	names, ok := session.StringList(claim)
 	if ok && names == nil {
 		return []string{}
 	}
@@ -99,25 +99,9 @@ func plain(claim any) string {
 	return ""
 }
 
-// listOf returns a claim that is a list of strings, without empty ones; nil if
-// none are left.
-func listOf(claim any) (list []string, ok bool) {
-	items, ok := claim.([]any)
-	for _, item := range items {
-		s, isString := item.(string)
-		if !isString {
-			return nil, false
-		}
-		if s != "" {
-			list = append(list, s)
-		}
-	}
-	return list, ok
-}
-
-// stringList is listOf where anything else counts as no list.
+// stringList is session.StringList where anything else counts as no list.
 func stringList(claim any) []string {
-	list, _ := listOf(claim)
+	list, _ := session.StringList(claim)
 	return list
 }
 

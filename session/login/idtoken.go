@@ -161,7 +161,7 @@ func (l *Login) fillPerson(s *session.Session, p *provider, v *proof) {
 	}
 	s.Groups = p.groups(v.claims)
 	s.ACR = text("acr")
-	s.AMR, _ = listOf(v.claims["amr"])
+	s.AMR, _ = session.StringList(v.claims["amr"])
 	// A refresh need not repeat these; what was known stays true.
 	if sid := text("sid"); sid != "" {
 		s.IssuerSID = sid
@@ -186,7 +186,7 @@ func (p *provider) groups(claims map[string]any) []string {
 	if !found && p.own {
 		return []string{}
 	}
-	names, ok := listOf(claim)
+	names, ok := session.StringList(claim)
 	if ok && names == nil {
 		return []string{}
 	}
@@ -204,27 +204,12 @@ func (l *Login) keep(claims map[string]any) map[string]any {
 	return kept
 }
 
-// listOf returns a claim that is a list of strings, without empty ones.
-func listOf(claim any) (list []string, ok bool) {
-	items, ok := claim.([]any)
-	for _, item := range items {
-		s, isString := item.(string)
-		if !isString {
-			return nil, false
-		}
-		if s != "" {
-			list = append(list, s)
-		}
-	}
-	return list, ok
-}
-
 // stringsOf returns a claim that is a list, or words with spaces between.
 func stringsOf(claim any) []string {
 	if s, ok := claim.(string); ok {
 		return strings.Fields(s)
 	}
-	list, _ := listOf(claim)
+	list, _ := session.StringList(claim)
 	return list
 }
 

@@ -176,21 +176,8 @@ func clientSecret(s *settings) *cobra.Command {
 }
 
 func clientDelete(s *settings) *cobra.Command {
-	var yes bool
-	cmd := &cobra.Command{
-		Use: "delete ID", Short: "Delete an app client, and end its tokens", Args: cobra.ExactArgs(1), Example: "  gatehouse client delete reporter --yes",
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return s.withStore(cmd.Context(), func(ctx context.Context, st *app.Store) error {
-				if err := s.confirm(yes, "Delete the client %s?", args[0]); err != nil {
-					return err
-				}
-				if err := st.Clients.Delete(ctx, args[0]); err != nil {
-					return problems(fmt.Errorf("delete client %s: %w", args[0], err))
-				}
-				return s.done("client %s deleted", args[0])
-			})
-		},
-	}
-	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask")
-	return cmd
+	return s.deletes(deletion{
+		use: "delete ID", short: "Delete an app client, and end its tokens", example: "  gatehouse client delete reporter --yes", what: "client",
+		do: func(ctx context.Context, st *app.Store, id string) error { return st.Clients.Delete(ctx, id) },
+	})
 }

@@ -113,23 +113,10 @@ func groupShow(s *settings) *cobra.Command {
 }
 
 func groupDelete(s *settings) *cobra.Command {
-	var yes bool
-	cmd := &cobra.Command{
-		Use: "delete NAME", Short: "Delete a group; its members lose it at once", Args: cobra.ExactArgs(1), Example: "  gatehouse group delete staff --yes",
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return s.withStore(cmd.Context(), func(ctx context.Context, st *app.Store) error {
-				if err := s.confirm(yes, "Delete the group %s?", args[0]); err != nil {
-					return err
-				}
-				if err := st.Pool.DeleteGroup(ctx, args[0]); err != nil {
-					return problems(fmt.Errorf("delete group %s: %w", args[0], err))
-				}
-				return s.done("group %s deleted", args[0])
-			})
-		},
-	}
-	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask")
-	return cmd
+	return s.deletes(deletion{
+		use: "delete NAME", short: "Delete a group; its members lose it at once", example: "  gatehouse group delete staff --yes", what: "group",
+		do: func(ctx context.Context, st *app.Store, name string) error { return st.Pool.DeleteGroup(ctx, name) },
+	})
 }
 
 func groupMember(s *settings, verb, told string, do func(*pool.Pool, context.Context, string, string) error) *cobra.Command {

@@ -85,21 +85,8 @@ func scopeList(s *settings) *cobra.Command {
 }
 
 func scopeDelete(s *settings) *cobra.Command {
-	var yes bool
-	cmd := &cobra.Command{
-		Use: "delete NAME", Short: "Delete a scope", Args: cobra.ExactArgs(1), Example: "  gatehouse scope delete payroll.read --yes",
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return s.withStore(cmd.Context(), func(ctx context.Context, st *app.Store) error {
-				if err := s.confirm(yes, "Delete the scope %s?", args[0]); err != nil {
-					return err
-				}
-				if err := st.Clients.DeleteScope(ctx, args[0]); err != nil {
-					return problems(fmt.Errorf("delete scope %s: %w", args[0], err))
-				}
-				return s.done("scope %s deleted", args[0])
-			})
-		},
-	}
-	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask")
-	return cmd
+	return s.deletes(deletion{
+		use: "delete NAME", short: "Delete a scope", example: "  gatehouse scope delete payroll.read --yes", what: "scope",
+		do: func(ctx context.Context, st *app.Store, name string) error { return st.Clients.DeleteScope(ctx, name) },
+	})
 }

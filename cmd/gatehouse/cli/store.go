@@ -12,6 +12,8 @@ import (
 	"gatehouse/cmd/gatehouse/app"
 	"gatehouse/idp/pool"
 	"gatehouse/internal/audit"
+
+	"github.com/spf13/cobra"
 )
 
 // withStore opens the user pool of the configuration, beside a running server
@@ -63,3 +65,31 @@ func orDash(text string) string {
 }
 
 func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
+
+// deletion is a command that deletes what its one argument names.
+type deletion struct {
+	use, short, example string
+	// what is what is deleted: "client".
+	what string
+	do   func(ctx context.Context, st *app.Store, name string) error
+}
+
+func (s *settings) deletes(d deletion) *cobra.Command {
+	var yes bool
+	cmd := &cobra.Command{
+		Use: d.use, Short: d.short, Args: cobra.ExactArgs(1), Example: d.example,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return s.withStore(cmd.Context(), func(ctx context.Context, st *app.Store) error {
+				if err := s.confirm(yes, "Delete the %s %s?", d.what, args[0]); err != nil {
+					return err
+				}
+				if err := d.do(ctx, st, args[0]); err != nil {
+					return problems(fmt.Errorf("delete %s %s: %w", d.what, args[0], err))
+				}
+				return s.done("%s %s deleted", d.what, args[0])
+			})
+		},
+	}
+	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask")
+	return cmd
+}
