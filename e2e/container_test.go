@@ -21,7 +21,8 @@ func TestStaticProgramInAnEmptyReadOnlyRoot(t *testing.T) {
 	root := emptyRoot(t)
 	run := func(args ...string) *exec.Cmd {
 		c := exec.Command("/gatehouse", args...)
-		c.Env = []string{"GATEHOUSE_DEMO_PASSWORD=" + demoPassword}
+		// An engine gives a user without an entry in /etc/passwd this home.
+		c.Env = []string{"HOME=/", "GATEHOUSE_DEMO_PASSWORD=" + demoPassword}
 		c.Dir = "/var/lib/gatehouse"
 		c.SysProcAttr = &syscall.SysProcAttr{Chroot: root, Credential: &syscall.Credential{Uid: 65532, Gid: 65532}}
 		return c

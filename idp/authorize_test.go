@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// T116, T118, T119: an answer never goes where the client has not registered.
+// An answer never goes where the client has not registered.
 func TestRedirectURIIsExact(t *testing.T) {
 	f := start(t, "")
 	b := f.browser()
@@ -175,7 +175,7 @@ func TestHintOfAnotherPerson(t *testing.T) {
 	}
 }
 
-// T212: what the browser sends later does not change the request.
+// What the browser sends later does not change the request.
 func TestTheRequestThatWasCheckedIsAnswered(t *testing.T) {
 	f := start(t, "")
 	b := f.browser()
@@ -190,7 +190,7 @@ func TestTheRequestThatWasCheckedIsAnswered(t *testing.T) {
 	}
 }
 
-// SECURITY-MODEL §4(c): where applications share the origin, their scripts and
+// Where applications share the origin, their scripts and
 // frames must not collect codes; on a host of its own a silent frame may.
 func TestScriptsOfASharedOriginGetNoCode(t *testing.T) {
 	bothMounts(t, func(t *testing.T, f *fixture) {

@@ -15,7 +15,7 @@ import (
 // Bootstrap brings the store in line with the configuration: groups, resource
 // servers, scopes and clients are made as they stand there, and removed when
 // they do not and prune is set; users are made when absent. What exists of a
-// user is never changed (SECURITY-MODEL S8): a difference is one warning in the
+// user is never changed: a difference is one warning in the
 // log. It may be called again; a second call writes nothing.
 func (p *Provider) Bootstrap(ctx context.Context) error {
 	ctx = audit.WithActor(ctx, audit.Actor{Name: "bootstrap"})

@@ -60,7 +60,7 @@ type Password struct {
 	Queue int `yaml:"queue"`
 }
 
-// Defaults fills in the values of SECURITY-MODEL §3.
+// Defaults sets what absent keys mean.
 func (p *Password) Defaults() { *p = Password{MinLength: 8, Memory: 256 << 20, Queue: 64} }
 
 func (p *Password) options() password.Options {

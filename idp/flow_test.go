@@ -182,7 +182,7 @@ func TestSimultaneousSubmitsMakeOneSession(t *testing.T) {
 
 func TestTicketIsNewAtEverySignIn(t *testing.T) {
 	bothMounts(t, func(t *testing.T, f *fixture) {
-		// T130: a ticket that an attacker has planted is worth nothing after the sign-in.
+		// A ticket that an attacker has planted is worth nothing after the sign-in.
 		eve := f.browser()
 		to := eve.submit(eve.open(newRequest()), "bob", password).location(t)
 		if to.Query().Get("code") == "" {

@@ -88,7 +88,7 @@ func TestOnlyExactPaths(t *testing.T) {
 	})
 }
 
-// T216: scripts of registered origins only, and never with credentials.
+// Scripts of registered origins only, and never with credentials.
 func TestCORS(t *testing.T) {
 	f := start(t, "")
 	ask := func(method, path, origin string) http.Header {

@@ -77,7 +77,7 @@ func TestSignOutByPostedIDToken(t *testing.T) {
 	}
 }
 
-// T120, T145: what does not prove the same browser session asks first.
+// What does not prove the same browser session asks first.
 func TestSignOutAsksFirst(t *testing.T) {
 	f := start(t, "")
 	b, tokens := f.signedIn()

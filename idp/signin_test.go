@@ -26,7 +26,7 @@ func (a answer) bare() string {
 	return strconv.Itoa(a.StatusCode) + " " + strconv.Itoa(len(lines)) + " " + h.Get("Content-Security-Policy") + "\n" + vary.ReplaceAllString(a.body, "")
 }
 
-// T230, T231: a stranger, a wrong password, a disabled and a waiting account
+// A stranger, a wrong password, a disabled and a waiting account
 // get one answer, and cost one hash.
 func TestNobodyLearnsWhoHasAnAccount(t *testing.T) {
 	f := start(t, "", func(c *idp.Config) { c.SignIn.AddressTries = 1000 })
@@ -75,7 +75,7 @@ func (f *fixture) browserOf(page answer) *browser {
 	return b
 }
 
-// T232: one count for all spellings of an account.
+// One count for all spellings of an account.
 func TestAccountWaitsInEverySpelling(t *testing.T) {
 	f := start(t, "", func(c *idp.Config) { c.SignIn.AddressTries = 1000 })
 	for i, name := range []string{"alice", "ALICE", " alice", "alice@example.com", "ａlice", "Alice@Example.com", "aLICE", "alice "} {
@@ -155,7 +155,7 @@ func TestFlowEnds(t *testing.T) {
 	}
 }
 
-// Invariant 16: a POST of ours needs our origin, and a token of that browser
+// A POST of ours needs our origin, and a token of that browser
 // and that step.
 func TestForgedSignIn(t *testing.T) {
 	bothMounts(t, func(t *testing.T, f *fixture) {

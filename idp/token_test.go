@@ -83,7 +83,7 @@ func TestTokenRequestForms(t *testing.T) {
 	}
 }
 
-// T200: a code works once; a second use ends what the first gave.
+// A code works once; a second use ends what the first gave.
 func TestCodeWorksOnce(t *testing.T) {
 	f := start(t, "")
 	r := newRequest()
@@ -122,7 +122,7 @@ func TestFiftyRedemptionsAtOnce(t *testing.T) {
 	}
 }
 
-// T201, T202: a code is bound to client, redirect URI, verifier and time.
+// A code is bound to client, redirect URI, verifier and time.
 func TestCodeIsBound(t *testing.T) {
 	f := start(t, "")
 	b := f.browser()
@@ -156,7 +156,7 @@ func (f *fixture) refresh(id, secret, token string, pairs ...string) reply {
 	return f.post("/oauth2/token", as(id, secret, append(pairs, "grant_type", "refresh_token", "refresh_token", token)...), nil)
 }
 
-// T204: rotation, grace, reuse, other clients, scopes, and people who are gone.
+// Rotation, grace, reuse, other clients, scopes, and people who are gone.
 func TestRefresh(t *testing.T) {
 	f := start(t, "")
 	begin := func() string {
@@ -193,7 +193,7 @@ func TestRefresh(t *testing.T) {
 	}
 }
 
-// T205: a program for itself has no person, no group and no scope tied to one.
+// A program for itself has no person, no group and no scope tied to one.
 func TestClientCredentials(t *testing.T) {
 	f := start(t, "")
 	ask := func(scope string) reply {
@@ -244,7 +244,7 @@ func TestRevoke(t *testing.T) {
 	if got := revoke("web", "wrong", "x"); got.status != 401 {
 		t.Errorf("wrong secret: %d, want 401", got.status)
 	}
-	// T210: what could not be written is not reported as done.
+	// What could not be written is not reported as done.
 	_ = f.db.Close()
 	if got := revoke("web", webSecret, tokens.text("refresh_token")); got.status != 503 || got.header.Get("Retry-After") == "" {
 		t.Errorf("without a store: %d, want 503 with Retry-After", got.status)

@@ -97,7 +97,7 @@ func TestOnlyTrueAllows(t *testing.T) {
 }
 
 // A builtin that fails must not become undefined, which `not` would turn into
-// an answer (S11).
+// an answer.
 func TestErrorsWhileEvaluatingDeny(t *testing.T) {
 	for _, body := range []string{
 		`allow if not bad

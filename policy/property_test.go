@@ -220,7 +220,7 @@ func TestExplainAgreesWithDecide(t *testing.T) {
 }
 
 // A cookie, a claim or a whole attribute that is left out never opens anything,
-// whatever `not` says (S3, invariant 13).
+// whatever `not` says.
 func TestLeavingOutNeverOpens(t *testing.T) {
 	leave := []func(*session.Identity){
 		func(id *session.Identity) { id.Groups = nil }, func(id *session.Identity) { id.Scopes = nil },

@@ -29,12 +29,13 @@ type Asked struct {
 func (g *Gate) Ask(r *http.Request, id *session.Identity, client netip.Addr) Asked {
 	req, err := canon.Parse(r)
 	v := Verdict{Request: req, Route: -1, Client: identity.Client{Addr: client}}
-	var bad *canon.Error
-	switch {
-	case errors.As(err, &bad):
-		return Asked{Verdict: v.refuse(bad.Status, ReasonPathRejected), Odd: bad.Odd}
-	case err != nil:
-		return Asked{Verdict: v.refuse(http.StatusBadRequest, ReasonPathRejected)}
+	if err != nil {
+		a := Asked{Verdict: v.reject(r, err)}
+		var bad *canon.Error
+		if errors.As(err, &bad) {
+			a.Odd = bad.Odd
+		}
+		return a
 	}
 	for i := range g.parts.Mounts {
 		if g.parts.Mounts[i].owns(req) {

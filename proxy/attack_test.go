@@ -29,7 +29,7 @@ func TestUpgradeThatIsNoWebSocketForTheGateIsNoneForTheForwarder(t *testing.T) {
 	}
 }
 
-// Invariant 25: an answer with an announced end is a stream too, if it takes
+// An answer with an announced end is a stream too, if it takes
 // its time.
 func TestSlowAnswerWithALengthEndsWithTheSession(t *testing.T) {
 	w := newWorld(t, baseRoutes)
@@ -72,7 +72,7 @@ func TestSlowFormsAreCutOff(t *testing.T) {
 	}
 }
 
-// S29: pictures and frames of other pages begin no attempt.
+// Pictures and frames of other pages begin no attempt.
 func TestSignInBeginsForNavigationsOnly(t *testing.T) {
 	w := newWorld(t, baseRoutes)
 	for _, headers := range [][]string{
@@ -106,7 +106,7 @@ func TestStaleRevocationsBelieveNobody(t *testing.T) {
 	w.status(200, "GET", "/x", cookie)
 }
 
-// Invariant 14: a foreign issuer's client that happens to be called like ours.
+// A foreign issuer's client that happens to be called like ours.
 func TestClientsOfForeignIssuersAreNotOurs(t *testing.T) {
 	w := newWorld(t, `
   - { name: job, match: { path: "/**" }, allow: { clients: [job] } }

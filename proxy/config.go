@@ -92,7 +92,7 @@ func (l *Listen) UnmarshalConf(n *conf.Node) {
 		}
 		l.Addrs = append(l.Addrs, a)
 	}
-	if len(l.Addrs) == 0 {
+	if len(addrs) == 0 {
 		n.Errorf("listen needs at least one address")
 	}
 }
@@ -154,7 +154,7 @@ func (rt *Route) Check(r *conf.Report) {
 	if rt.Name == "" {
 		r.Errorf(rt.Pos, "a route needs a name")
 	}
-	if !rt.Allow.Given() {
+	if !rt.Allow.Given() && !r.Has(&rt.Allow) {
 		r.Errorf(rt.Pos, "route %q has no \"allow\"; a route without it protects nothing: write anyone, signed-in, nobody, or conditions", rt.Name)
 	}
 	switch rt.OnUnauthenticated {

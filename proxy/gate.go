@@ -163,18 +163,14 @@ func (g *Gate) Check(r *http.Request) Verdict {
 // is false the verdict is final.
 func (g *Gate) locate(r *http.Request) (v Verdict, ok bool) {
 	v.Route = -1
+	client, badClient := identity.ClientOf(r, g.trusted)
+	v.Client = client
 	req, err := canon.Parse(r)
-	v.Request = req
-	if err == nil {
-		v.Client, err = identity.ClientOf(r, g.trusted)
+	if v.Request = req; err != nil {
+		return v.reject(r, err), false
 	}
-	if err != nil {
-		status := http.StatusBadRequest
-		var bad *canon.Error
-		if errors.As(err, &bad) {
-			status = bad.Status
-		}
-		return v.refuse(status, ReasonPathRejected), false
+	if badClient != nil {
+		return v.refuse(http.StatusBadRequest, ReasonForwarded), false
 	}
 	for i := range g.parts.Mounts {
 		if m := &g.parts.Mounts[i]; m.owns(req) {
@@ -275,7 +271,7 @@ func routeReason(status int) Reason {
 }
 
 // pass is an allowed request. A web socket is not bound by the same-origin
-// policy, so one that enters by cookie must come from our own pages (T095).
+// policy, so one that enters by cookie must come from our own pages.
 func (g *Gate) pass(r *http.Request, v Verdict) Verdict {
 	if v.Request.Websocket && v.Identity != nil && v.Identity.Credential == session.Cookie &&
 		r.Header.Get("Origin") != v.Site.Origin {

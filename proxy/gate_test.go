@@ -91,7 +91,6 @@ func TestIssuerDownClosesSignInOnly(t *testing.T) {
 	w.status(302, "GET", "/x", navigate)
 }
 
-// Invariant 10.
 func TestBadBearerIsNeverAnonymousAndNeverACookie(t *testing.T) {
 	w := newWorld(t, baseRoutes)
 	cookie := "Cookie: " + w.session("alice", "admins")
@@ -122,7 +121,6 @@ func TestScopesDecideAboutMachinesAndOpenNothingForPeople(t *testing.T) {
 	w.status(403, "GET", "/admin/", "Authorization: Bearer alice")
 }
 
-// Invariant 12.
 func TestFormOfRefusalNeverChangesTheDecision(t *testing.T) {
 	for _, form := range []string{"auto", "authenticate", "deny"} {
 		w := newWorld(t, `
@@ -193,7 +191,7 @@ func TestEncodedSlashIsDecidedOnBothReadings(t *testing.T) {
 	w.status(400, "GET", "/files/secret%2fx")
 }
 
-// Invariant 2, in every spelling, on open routes and closed ones, over raw
+// Forged headers, in every spelling, on open routes and closed ones, over raw
 // sockets: no client library tidies the lines up.
 func TestForgedHeadersNeverArrive(t *testing.T) {
 	w := newWorld(t, baseRoutes)
@@ -283,7 +281,6 @@ func TestUsedCredentialsStayHere(t *testing.T) {
 	}
 }
 
-// Invariant 15.
 func TestApplicationCannotSetOurCookies(t *testing.T) {
 	w := newWorld(t, baseRoutes)
 	w.app.answer = http.Header{"Set-Cookie": {
@@ -298,7 +295,6 @@ func TestApplicationCannotSetOurCookies(t *testing.T) {
 	}
 }
 
-// Invariant 24.
 func TestPersonalAnswersAreKeptFromSharedCaches(t *testing.T) {
 	w := newWorld(t, baseRoutes)
 	res := w.status(200, "GET", "/x", "Cookie: "+w.session("bob", "staff"))

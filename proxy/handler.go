@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"gatehouse/internal/httpx"
 	"gatehouse/policy"
 	"gatehouse/proxy/identity"
 	"gatehouse/proxy/upstream"
@@ -58,7 +59,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case g.parts.SharedOrigin && len(r.Header["Service-Worker"]) > 0:
 		h.refuse(w, r, g, v.refuse(http.StatusForbidden, ReasonOrigin), id)
 	case v.mount != nil:
-		mounted(w, r, v)
+		mounted(w, r, v, id)
 	case ours(v.Request.Path):
 		h.serveOurs(w, r, g, v, id)
 	default:
@@ -67,9 +68,10 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // mounted hands a request to the handler that owns its host or prefix, with
-// the client's address where a handler looks for it.
-func mounted(w http.ResponseWriter, r *http.Request, v Verdict) {
+// the client's address and the request's name where a handler looks for them.
+func mounted(w http.ResponseWriter, r *http.Request, v Verdict, id string) {
 	hurry(w, r)
+	r = r.WithContext(httpx.WithRequestID(r.Context(), id))
 	r.RemoteAddr = net.JoinHostPort(v.Client.Addr.String(), "0")
 	v.mount.Handler.ServeHTTP(w, r)
 }

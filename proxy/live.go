@@ -9,7 +9,7 @@ import (
 )
 
 // recheck is how often a stream's right to go on is decided again; a
-// revocation is looked at at once (SECURITY-MODEL S25, invariant 25).
+// revocation is looked at at once.
 const recheck = 30 * time.Second
 
 // settle is how long an exchange may last before it counts as a stream.

@@ -20,10 +20,14 @@ func attrs(g *Gate, v Verdict, id string) []slog.Attr {
 		slog.String("request_id", id),
 		slog.String("http.request.method", v.Request.Method),
 		slog.String("server.address", v.Request.Host),
-		slog.String("url.path", v.Request.Path),
 		slog.Int("http.response.status_code", v.Status),
-		slog.String("client.address", v.Client.Addr.String()),
 		slog.String("gatehouse.reason", string(v.Reason)),
+	}
+	if v.Request.Path != "" {
+		a = append(a, slog.String("url.path", v.Request.Path))
+	}
+	if v.Client.Addr.IsValid() {
+		a = append(a, slog.String("client.address", v.Client.Addr.String()))
 	}
 	if v.Route >= 0 && v.Route < len(g.routes) {
 		a = append(a, slog.String("http.route", g.routes[v.Route].Name), slog.String("gatehouse.rule", v.Rule.String()))

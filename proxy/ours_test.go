@@ -110,7 +110,6 @@ func TestCopiedCookieIsDeadAfterSignOut(t *testing.T) {
 	}
 }
 
-// T145, invariant 16.
 func TestForeignPagesCannotSignOut(t *testing.T) {
 	w := newWorld(t, baseRoutes)
 	cookie := w.session("alice", "admins")
@@ -196,7 +195,6 @@ func TestWebSocketNeedsASessionAndOurOrigin(t *testing.T) {
 	}
 }
 
-// Invariant 25.
 func TestEventStreamEndsWithTheSession(t *testing.T) {
 	w := newWorld(t, baseRoutes)
 	cookie := w.session("bob", "staff")

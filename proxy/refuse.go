@@ -3,11 +3,13 @@ package proxy
 import (
 	"cmp"
 	"errors"
+	"net"
 	"net/http"
 	"net/url"
 	"time"
 
 	"gatehouse/internal/page"
+	"gatehouse/policy"
 	"gatehouse/proxy/upstream"
 	"gatehouse/session"
 )
@@ -37,19 +39,45 @@ var sentences = map[int]struct{ title, text string }{
 	http.StatusForbidden:             {"You don't have access to this page", "You are signed in, but your account may not open it."},
 	http.StatusNotFound:              {"There is nothing here", "No page of this site has this address."},
 	http.StatusMethodNotAllowed:      {"This method is not allowed", "The request uses a method that this gateway does not pass on."},
+	http.StatusRequestURITooLong:     {"This address is too long", "The address has more characters than this site accepts."},
+	http.StatusNotImplemented:        {"This method is not known", "The request uses a method that this gateway does not know."},
 	http.StatusRequestEntityTooLarge: {"This is too large", "What was sent is larger than this site accepts."},
 	http.StatusBadGateway:            {"The application cannot be reached", "The site is up, but the application behind it does not answer. Try again in a moment."},
 	http.StatusGatewayTimeout:        {"The application takes too long", "The application behind this site did not answer in time. Try again in a moment."},
 	http.StatusServiceUnavailable:    {"This is not available right now", "Signing in cannot be checked at the moment. Try again in half a minute."},
 }
 
+// reasons says it better than the status where somebody else reads it: whoever
+// sends a token is a program.
+var reasons = map[Reason]struct{ title, text string }{
+	ReasonTokenInvalid:          {"The token is not accepted", "The access token has expired, is not one of an issuer this site knows, or has been revoked."},
+	ReasonAuthorization:         {"Two credentials", "The request has more than one Authorization header."},
+	Reason(policy.ScopeMissing): {"The token lacks a scope", "The access token is valid, but its scopes do not open this address."},
+	ReasonForwarded:             {"This request contradicts itself", "A proxy in front of this site sent headers that cannot both be true."},
+	ReasonOrigin:                {"This did not come from a page of this site", "The request would act on your behalf, but your browser says that another page made it."},
+}
+
+// sentence is what whoever is refused is told.
+func (v *Verdict) sentence(g *Gate, r *http.Request) (title, text string) {
+	host, _, err := net.SplitHostPort(r.Host)
+	if err != nil {
+		host = r.Host
+	}
+	if v.Site == nil && v.Status == http.StatusNotFound && Loopback(host) {
+		return "Another address", "This gateway answers at " + g.parts.Sites[0].Origin + "."
+	}
+	if s, ok := reasons[v.Reason]; ok && (v.Identity == nil || v.Identity.Credential == session.Bearer) {
+		return s.title, s.text
+	}
+	s := sentences[v.Status]
+	return s.title, s.text
+}
+
 // refuse writes a refusal and logs it; path and reason are logged, never the
 // query, which may hold secrets.
 func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, g *Gate, v Verdict, id string) {
 	f := page.Refusal{Status: v.Status, Code: string(v.Reason), RequestID: id, Challenge: v.Challenge}
-	if s, ok := sentences[v.Status]; ok {
-		f.Title, f.Text = s.title, s.text
-	}
+	f.Title, f.Text = v.sentence(g, r)
 	if v.SignIn {
 		f.LoginURL = v.Site.Origin + pathSignIn + "?" + url.Values{"rd": {returnPath(v.Request)}}.Encode()
 	}

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"errors"
 	"net/http"
 
 	"gatehouse/internal/conf"
@@ -39,6 +40,7 @@ const (
 	ReasonIssuerDown     Reason = "issuer_unavailable"
 	ReasonFeedStale      Reason = "revocations_unknown"
 	ReasonMethod         Reason = "method_not_allowed"
+	ReasonForwarded      Reason = "forwarded_contradictory"
 	ReasonAssertion      Reason = "identity_headers_failed"
 	ReasonCanceled       Reason = "canceled"
 	// ReasonOurs is what Ask says of a page of the gateway or the provider:
@@ -87,6 +89,21 @@ type Verdict struct {
 func (v *Verdict) refuse(status int, reason Reason) Verdict {
 	v.Action, v.Status, v.Reason = Refuse, status, reason
 	return *v
+}
+
+// reject refuses a request that has no canonical form. Method and host are kept
+// as they came, for the log alone.
+func (v *Verdict) reject(r *http.Request, err error) Verdict {
+	status, reason := http.StatusBadRequest, ReasonPathRejected
+	var bad *canon.Error
+	if errors.As(err, &bad) {
+		status = bad.Status
+	}
+	if status == http.StatusMethodNotAllowed || status == http.StatusNotImplemented {
+		reason = ReasonMethod
+	}
+	v.Request.Method, v.Request.Host = r.Method[:min(len(r.Method), 32)], r.Host[:min(len(r.Host), 255)]
+	return v.refuse(status, reason)
 }
 
 // query is what policy is asked about v.

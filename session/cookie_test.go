@@ -58,7 +58,7 @@ func TestCookieAttributes(t *testing.T) {
 	}
 }
 
-func TestBothKeysAreDemanded(t *testing.T) { // S30
+func TestBothKeysAreDemanded(t *testing.T) {
 	good := key(1)
 	for name, k := range map[string]CookieKey{
 		"no keys": {}, "no block key": {Hash: good.Hash}, "no hash key": {Block: good.Block},
@@ -114,7 +114,7 @@ func large(t *testing.T, c *Cookies, at Site, n int) (*Session, []*http.Cookie) 
 	}
 }
 
-func TestChunks(t *testing.T) { // T139
+func TestChunks(t *testing.T) {
 	at, c := site(t, app), cookies(t, "", key(1))
 	for n := 1; n <= 4; n++ {
 		_, sealed := large(t, c, at, n)
@@ -176,7 +176,7 @@ func TestKeyRotation(t *testing.T) {
 	login(t, "sealed with the newest key", cookies(t, "", key(1)), at, request(newest...))
 }
 
-func TestSessionsDieWithTheProcessWithoutAJournal(t *testing.T) { // S2
+func TestSessionsDieWithTheProcessWithoutAJournal(t *testing.T) {
 	at := site(t, app)
 	sealed := mustSeal(t, cookies(t, "boot-1", key(1)), at, alice(at.Host))
 	valid(t, "same run", cookies(t, "boot-1", key(1)), at, request(sealed...))

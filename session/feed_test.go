@@ -126,7 +126,7 @@ func TestManyRevocations(t *testing.T) {
 	}
 }
 
-// TestNoSpellingOfARevokedSessionPasses is invariant 11, also after a restart.
+// TestNoSpellingOfARevokedSessionPasses holds also after a restart.
 func TestNoSpellingOfARevokedSessionPasses(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "revocations")
 	j := journal(t, path)

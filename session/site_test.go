@@ -29,7 +29,7 @@ func TestSiteIsCanonical(t *testing.T) {
 	}
 }
 
-func TestOwnsItsCookiesInAnySpelling(t *testing.T) { // T138, S26
+func TestOwnsItsCookiesInAnySpelling(t *testing.T) {
 	at, plain := site(t, "https://app.example.com"), site(t, "http://localhost:8080")
 	for _, name := range []string{
 		"__Host-gatehouse", "__host-GATEHOUSE", "__Host-gatehouse-1", "__Host-gatehouse-login-1234abcd", "__Host-gatehouse-sso",

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-func TestTamperedCookiesCountAsNone(t *testing.T) { // T139
+func TestTamperedCookiesCountAsNone(t *testing.T) {
 	at, c := site(t, app), cookies(t, "", key(1))
 	sealed := mustSeal(t, c, at, alice(at.Host))
 	value := sealed[0].Value
@@ -33,7 +33,7 @@ func TestTamperedCookiesCountAsNone(t *testing.T) { // T139
 }
 
 // TestEveryCookieHasOneSpelling looks for stray bits at the end of the base64:
-// a lenient decoder ignores them (S9).
+// a lenient decoder ignores them.
 func TestEveryCookieHasOneSpelling(t *testing.T) {
 	at, c := site(t, app), cookies(t, "", key(1))
 	s := alice(at.Host)
@@ -53,7 +53,7 @@ func TestEveryCookieHasOneSpelling(t *testing.T) {
 	}
 }
 
-func TestDoubledCookiesCountAsNone(t *testing.T) { // T130
+func TestDoubledCookiesCountAsNone(t *testing.T) {
 	at, c := site(t, app), cookies(t, "", key(1))
 	one := mustSeal(t, c, at, alice(at.Host))[0]
 	other := mustSeal(t, c, at, alice(at.Host))[0]
@@ -64,7 +64,7 @@ func TestDoubledCookiesCountAsNone(t *testing.T) { // T130
 	login(t, "spaces around one", c, at, withHeader("__Host-gatehouse ="+one.Value+"; __Host-gatehouse="+one.Value))
 }
 
-func TestOnlyTheExactNameCounts(t *testing.T) { // T138
+func TestOnlyTheExactNameCounts(t *testing.T) {
 	at, c := site(t, app), cookies(t, "", key(1))
 	v := mustSeal(t, c, at, alice(at.Host))[0].Value
 	for _, line := range []string{
@@ -81,7 +81,7 @@ func TestOnlyTheExactNameCounts(t *testing.T) { // T138
 	login(t, "part without a first", c, at, withHeader("__Host-gatehouse-1="+v))
 }
 
-func TestForeignSessionsCountAsNone(t *testing.T) { // T139, T141
+func TestForeignSessionsCountAsNone(t *testing.T) {
 	at, c := site(t, app), cookies(t, "", key(1))
 	other := site(t, "https://admin.example.com")
 	sealed := mustSeal(t, c, at, alice(at.Host))

@@ -78,7 +78,7 @@ type Config struct {
 	AddressWindow time.Duration `yaml:"address_window"`
 }
 
-// Defaults fills in the values of SECURITY-MODEL §3.
+// Defaults sets what absent keys mean.
 func (c *Config) Defaults() {
 	*c = Config{
 		Lifetime: 10 * time.Minute, FlowTries: 10, AccountTries: 5, MaxWait: 15 * time.Minute,

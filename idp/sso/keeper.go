@@ -29,7 +29,7 @@ type Config struct {
 	Lifetime time.Duration `yaml:"lifetime"`
 }
 
-// Defaults fills in the values of SECURITY-MODEL §3.
+// Defaults sets what absent keys mean.
 func (c *Config) Defaults() { *c = Config{Idle: time.Hour, Lifetime: 12 * time.Hour} }
 
 // Keeper finds, begins and ends the sessions of browsers. It is safe for

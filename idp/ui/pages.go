@@ -53,7 +53,7 @@ func (p *Pages) show(w http.ResponseWriter, v view) error {
 	page.SecurityHeaders(h, foreign...)
 	if p.deps.Shared {
 		// A page of the same origin could otherwise keep a handle on a window
-		// it opened here (SECURITY-MODEL §4 c).
+		// it opened here.
 		h.Set("Cross-Origin-Opener-Policy", "noopener-allow-popups")
 	}
 	h.Set("Content-Type", "text/html; charset=utf-8")

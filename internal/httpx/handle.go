@@ -42,6 +42,9 @@ func HandleWith(log *slog.Logger, render Render, h func(http.ResponseWriter, *ht
 			panic(http.ErrAbortHandler)
 		}
 		clear(w.Header())
+		if id := RequestID(r.Context()); id != "" {
+			w.Header().Set("X-Request-Id", id)
+		}
 		Prepare(w.Header(), e)
 		render(w, r, e)
 	})
@@ -100,7 +103,7 @@ func call(h func(http.ResponseWriter, *http.Request) error, w http.ResponseWrite
 // query: codes and tokens travel there.
 func report(log *slog.Logger, r *http.Request, e *Error) {
 	if e.Status < 500 || errors.Is(e.Err, context.Canceled) {
-		log.DebugContext(r.Context(), "request refused", "status", e.Status, "code", e.Code,
+		log.InfoContext(r.Context(), "request refused", "status", e.Status, "code", e.Code,
 			"method", r.Method, "path", r.URL.Path, "request_id", RequestID(r.Context()), "error", e.Err)
 		return
 	}

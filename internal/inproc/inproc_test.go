@@ -51,7 +51,7 @@ func TestHandlerSeesAnOrdinaryRequest(t *testing.T) {
 	}
 }
 
-func TestOnlyTheExactOriginIsServed(t *testing.T) { // S18
+func TestOnlyTheExactOriginIsServed(t *testing.T) {
 	called := 0
 	c := Client(mustURL(t, "https://login.example.com"), http.HandlerFunc(func(http.ResponseWriter, *http.Request) { called++ }))
 	for _, u := range []string{

@@ -188,7 +188,6 @@ func refuse(t *testing.T, targets map[string]string) {
 	}
 }
 
-// TestHexCaseDoesNotCount is T007.
 func TestHexCaseDoesNotCount(t *testing.T) {
 	for _, pair := range [][2]string{{"/a%2fb", "/a%2Fb"}, {"/a%5cb", "/a%5Cb"}, {"/a%3bb", "/a%3Bb"}, {"/a%3fb", "/a%3Fb"}, {"/%c3%bc", "/%C3%BC"}, {"/%7e", "/%7E"}} {
 		lower, err1 := Parse(get(pair[0]))

@@ -63,6 +63,7 @@ type Answer struct {
 	Rule string `json:"rule,omitempty"`
 	// Policy is the account of the conditions; nil when no route matched.
 	Policy *policy.Explanation `json:"policy,omitempty"`
+	asker  string              // how to speak of Who
 	// Headers are the identity headers the upstream would get.
 	Headers map[string]string `json:"upstream_headers,omitempty"`
 }
@@ -78,6 +79,12 @@ func Explain(ctx context.Context, g *proxy.Gate, p *policy.Policy, q Question) (
 	a := Answer{
 		Method: q.Method, Host: v.Request.Host, Path: v.Request.Path, Who: q.Who,
 		Decision: "deny", Status: v.Status, Reason: string(v.Reason), Odd: asked.Odd.String(), Rule: v.Rule.String(),
+	}
+	if a.asker = q.Who; q.Identity == nil {
+		a.asker = "the visitor"
+	}
+	if a.Path == "" {
+		a.Path = q.URL // it has no canonical form
 	}
 	for _, m := range asked.Misses {
 		a.Steps = append(a.Steps, Step{Route: g.RouteName(m.Route), Rule: g.RoutePos(m.Route), Miss: string(m.Part)})
@@ -190,15 +197,18 @@ func writeFinding(w io.Writer, f *policy.Finding, indent string) {
 }
 
 func (a Answer) writeChange(w io.Writer) {
+	if a.Odd != "" && len(a.Steps) > 0 {
+		fmt.Fprintf(w, "would be looked at if the route said odd: [%s]\n", strings.ReplaceAll(a.Odd, ",", ", "))
+	}
 	if a.Policy == nil || len(a.Policy.WouldChange) == 0 {
 		return
 	}
-	would := "would be allowed if they"
+	would := "would be allowed if"
 	if a.Decision == "allow" {
-		would = "would be refused if they"
+		would = "would be refused if"
 	}
 	for _, way := range a.Policy.WouldChange {
-		fmt.Fprintf(w, "%s  %s\n", would, way)
+		fmt.Fprintf(w, "%s %s %s\n", would, a.asker, way)
 	}
 }
 

@@ -142,7 +142,7 @@ func refuse(t *testing.T, what string, v *Verifier, token string, want Reason) {
 	}
 }
 
-func TestIssuerIsExact(t *testing.T) { // T177
+func TestIssuerIsExact(t *testing.T) {
 	v, _, k := own(t)
 	for _, iss := range []any{
 		nil, "", ownURL + "/", "HTTPS://login.example.com", "https://login.example.co", "https://login.example.com.evil.test",
@@ -157,7 +157,7 @@ func TestIssuerIsExact(t *testing.T) { // T177
 	}
 }
 
-func TestTimes(t *testing.T) { // T178
+func TestTimes(t *testing.T) {
 	v, _, k := own(t)
 	now := time.Now().Unix()
 	raw := func(exp string) string {
@@ -208,7 +208,7 @@ func TestLeewayEndsOnTheSecond(t *testing.T) {
 	})
 }
 
-func TestOtherKindsOfTokenAreRefused(t *testing.T) { // T179, S14
+func TestOtherKindsOfTokenAreRefused(t *testing.T) {
 	v, _, k := own(t)
 	for what, c := range map[string]claims{
 		"ID token":                person(claims{"token_use": "id", "aud": "web", "nonce": "n", "at_hash": "h"}),
@@ -255,7 +255,7 @@ func TestAudience(t *testing.T) {
 	}
 }
 
-func TestUnknownKidFlood(t *testing.T) { // T174
+func TestUnknownKidFlood(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		v, f, k := own(t)
 		take(t, v, sign(t, k, nil, person(nil)))
@@ -275,7 +275,7 @@ func TestUnknownKidFlood(t *testing.T) { // T174
 	})
 }
 
-func TestKeyRotationAtTheIssuer(t *testing.T) { // T186
+func TestKeyRotationAtTheIssuer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		v, f, old := own(t)
 		ctx, stop := context.WithCancel(t.Context())

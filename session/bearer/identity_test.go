@@ -38,7 +38,7 @@ func TestPersonAndMachine(t *testing.T) {
 	}
 }
 
-func TestForeignIssuerCountsOnlyWhereMapped(t *testing.T) { // S4, invariant 14
+func TestForeignIssuerCountsOnlyWhereMapped(t *testing.T) {
 	k := newKey(t, "k1")
 	f := &fake{url: ownURL, keys: []*jose.Key{k}}
 	token := sign(t, k, nil, person(claims{"aud": "api", "azp": "spa", "client_id": nil, "groups": []string{"ops"}}))
@@ -121,7 +121,7 @@ func TestAbsentGroups(t *testing.T) {
 	}
 }
 
-func TestClientsCountWhereTheyAreNamed(t *testing.T) { // invariant 14
+func TestClientsCountWhereTheyAreNamed(t *testing.T) {
 	mine, f, k := own(t)
 	if id := take(t, mine, sign(t, k, nil, person(nil))); !id.ClientNamed || id.Listed {
 		t.Errorf("our provider's client: named %v, listed %v, want only named", id.ClientNamed, id.Listed)

@@ -44,7 +44,7 @@ func TestTenTabsAtOnce(t *testing.T) {
 	}
 }
 
-func TestOldAttemptsGiveWay(t *testing.T) { // S29
+func TestOldAttemptsGiveWay(t *testing.T) {
 	w := newWorld(t, own)
 	b := w.browser()
 	first := b.begin("/first")
@@ -108,7 +108,7 @@ func TestStateIsBoundToTheBrowser(t *testing.T) {
 	}
 }
 
-func TestInterleavedSignInsAreNeverCrossed(t *testing.T) { // T135
+func TestInterleavedSignInsAreNeverCrossed(t *testing.T) {
 	w := newWorld(t, own)
 	var group sync.WaitGroup
 	for n := range 8 {
@@ -129,7 +129,7 @@ func TestInterleavedSignInsAreNeverCrossed(t *testing.T) { // T135
 	group.Wait()
 }
 
-func TestLateCallbackStartsOver(t *testing.T) { // T134
+func TestLateCallbackStartsOver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := away(t, own)
 		b := w.browser()

@@ -187,7 +187,7 @@ func exchangeError(err error) error {
 	return failure(CodeRefused, cause)
 }
 
-// replaceOld ends the session that the browser carried until now (T130), unless
+// replaceOld ends the session that the browser carried until now, unless
 // it came from the same sign-in at the issuer: that one ends together with the
 // new one, and another tab may be on its way with it.
 func (l *Login) replaceOld(ctx context.Context, site session.Site, r *http.Request, s *session.Session) error {

@@ -15,7 +15,7 @@ import (
 	"gatehouse/session"
 )
 
-func TestCallbackTwice(t *testing.T) { // T132
+func TestCallbackTwice(t *testing.T) {
 	w := newWorld(t, own)
 	b := w.browser()
 	answer := w.issuer.approve(b.begin("/page"), "alice")
@@ -71,7 +71,7 @@ func TestCallbackTwiceAtTheSameMoment(t *testing.T) {
 	}
 }
 
-func TestMixUp(t *testing.T) { // T136
+func TestMixUp(t *testing.T) {
 	a, evil := newIssuer(t), newIssuer(t)
 	w := newWorldOf(t, a, Config{Default: "a", Providers: map[string]*Provider{"a": own(a), "evil": foreign(evil)}})
 	b := w.browser()
@@ -110,7 +110,7 @@ func TestMixUp(t *testing.T) { // T136
 	}
 }
 
-func TestErrorsOfTheIssuer(t *testing.T) { // T157
+func TestErrorsOfTheIssuer(t *testing.T) {
 	w := newWorld(t, own)
 	for failed, code := range map[string]string{
 		"access_denied": CodeDenied, "server_error": CodeRefused, "<script>alert(1)</script>": CodeRefused, "login_required": CodeRefused,

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-func TestIDTokenIsVerified(t *testing.T) { // T133
+func TestIDTokenIsVerified(t *testing.T) {
 	for what, mutate := range map[string]func(c map[string]any){
 		"no nonce":            func(c map[string]any) { c["nonce"] = nil },
 		"empty nonce":         func(c map[string]any) { c["nonce"] = "" },
@@ -74,7 +74,7 @@ func TestIDTokenOfAnotherKey(t *testing.T) {
 	}
 }
 
-func TestForeignIssuerCountsOnlyWhereMapped(t *testing.T) { // S4
+func TestForeignIssuerCountsOnlyWhereMapped(t *testing.T) {
 	w := newWorld(t, foreign)
 	b := w.browser()
 	b.signIn("alice", "/")

@@ -41,7 +41,7 @@ func TestSignIn(t *testing.T) {
 	}
 }
 
-func TestNewSessionAtEachSignIn(t *testing.T) { // T130
+func TestNewSessionAtEachSignIn(t *testing.T) {
 	w := newWorld(t, own)
 	victim, eve := w.browser(), w.browser()
 	eve.signIn("eve", "/")

@@ -12,7 +12,7 @@ import (
 	"gatehouse/session"
 )
 
-// TestFiftyRequestsRefreshOnce is T152: an issuer that takes its time, tokens
+// TestFiftyRequestsRefreshOnce has an issuer that takes its time, tokens
 // that work once, and half of the browser's requests given up.
 func TestFiftyRequestsRefreshOnce(t *testing.T) {
 	w := newWorld(t, own)

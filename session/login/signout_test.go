@@ -12,7 +12,7 @@ import (
 	"gatehouse/session"
 )
 
-func TestSignOut(t *testing.T) { // T144
+func TestSignOut(t *testing.T) {
 	w := newWorld(t, own)
 	b, copied := w.browser(), w.browser()
 	b.signIn("alice", "/")
@@ -88,7 +88,7 @@ func (deaf) Since(context.Context, int64) ([]session.Revocation, int64, error) {
 	return nil, 0, nil
 }
 
-func TestSignOutThatCannotBeRecordedIsNone(t *testing.T) { // S2
+func TestSignOutThatCannotBeRecordedIsNone(t *testing.T) {
 	w := newWorld(t, own)
 	b := w.browser()
 	b.signIn("alice", "/")

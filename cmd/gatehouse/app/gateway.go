@@ -18,7 +18,7 @@ import (
 const gatewaySecretPurpose = "gateway client secret"
 
 // gatewayScopes are what the gateway asks for when people sign in. It may
-// never have the scope that changes accounts (SECURITY-MODEL S14).
+// never have the scope that changes accounts.
 var gatewayScopes = []string{client.OpenID, client.Email, client.Profile}
 
 // registerGateway registers the gateway at its own provider: an ordinary

@@ -15,8 +15,8 @@ import (
 	"gatehouse/proxy"
 )
 
-// Limits of the listener (SECURITY-MODEL: head 64 KiB in 10 s, idle 120 s,
-// 100 streams), and how long requests may take to end when the program stops.
+// Limits of the listener: the head of a request, the time it may take, idle
+// connections, streams of HTTP/2; and how long requests may take to end when the program stops.
 const (
 	maxHead     = 64 << 10
 	headTimeout = 10 * time.Second

@@ -163,7 +163,7 @@ func flatten(err error) []error {
 
 // checkIssuer decides whether the provider may live where its issuer says. On
 // an origin that also serves an application, that application's scripts could
-// read what people type into the sign-in page (SECURITY-MODEL S1).
+// read what people type into the sign-in page.
 func (p *Plan) checkIssuer(r *conf.Report) {
 	c := p.Config.IDP
 	if c == nil {

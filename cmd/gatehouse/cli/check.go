@@ -36,7 +36,7 @@ made or listened on.`,
 			}{path, sum}, func(w io.Writer) {
 				fmt.Fprintf(w, "%s  %s, %s  ok\n", path, count(sum.Routes, "route"), count(sum.Upstreams, "upstream"))
 				for _, warning := range sum.Warnings {
-					fmt.Fprintf(w, "warning  %s\n", warning)
+					fmt.Fprintln(w, warning)
 				}
 			})
 		},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -61,6 +62,9 @@ func clientAdd(s *settings) *cobra.Command {
 				if len(c.Grants) == 0 {
 					c.Grants = []string{client.AuthorizationCode, client.RefreshToken}
 				}
+				if err := knownScopes(ctx, st, c.Scopes); err != nil {
+					return err
+				}
 				made, secret, err := st.Clients.Create(ctx, c)
 				if err != nil {
 					return problems(fmt.Errorf("add client %s: %w", c.ID, err))
@@ -88,6 +92,22 @@ func clientAdd(s *settings) *cobra.Command {
 	f.DurationVar(&c.IDTTL, "id-ttl", client.DefaultTTL, "life of its ID tokens, 5m to 24h")
 	f.DurationVar(&c.RefreshTTL, "refresh-ttl", client.DefaultRefreshTTL, "life of a refresh token and all that follow it")
 	return cmd
+}
+
+// knownScopes refuses a scope that does not exist: a client that lists it would
+// silently never be given it.
+func knownScopes(ctx context.Context, st *app.Store, wanted []string) error {
+	scopes, err := st.Clients.Scopes(ctx)
+	if err != nil {
+		return problems(fmt.Errorf("list scopes: %w", err))
+	}
+	for _, name := range wanted {
+		known := client.Standard(name) || slices.ContainsFunc(scopes, func(sc client.Scope) bool { return sc.Name == name })
+		if !known {
+			return problems(fmt.Errorf("there is no scope %q; make it with `gatehouse scope add %s --server SERVER`", name, name))
+		}
+	}
+	return nil
 }
 
 func clientList(s *settings) *cobra.Command {

@@ -130,8 +130,9 @@ func (s *settings) demo(ctx context.Context, f demoFlags) (err error) {
 func (s *settings) demoUpstream(given string) (string, func(), error) {
 	if given != "" {
 		u, err := url.Parse(given)
-		if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https" && u.Scheme != "h2c") {
-			return "", nil, usage("--upstream is %q, want a URL such as http://localhost:3000", given)
+		known := err == nil && (u.Scheme == "http" || u.Scheme == "https" || u.Scheme == "h2c")
+		if !known || u.Host == "" || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
+			return "", nil, usage("--upstream is %q, want scheme, host and port only, such as http://localhost:3000", given)
 		}
 		return given, func() {}, nil
 	}

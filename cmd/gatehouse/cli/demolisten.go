@@ -35,7 +35,7 @@ const (
 
 // listenDemo opens the demo's listeners. Without an address it takes port 8080
 // or the next free one; a port counts as free only if both loopbacks have it,
-// or somebody else on the machine could answer for "localhost" (S5).
+// or somebody else on the machine could answer for "localhost".
 func listenDemo(ctx context.Context, given string) (demoPlace, error) {
 	if given != "" {
 		return listenGiven(ctx, given)

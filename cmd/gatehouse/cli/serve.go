@@ -39,6 +39,7 @@ func newServe(s *settings) *cobra.Command {
 			if err := running.Run(cmd.Context()); err != nil {
 				return problems(fmt.Errorf("serve: %w", err))
 			}
+			log.Info("stopped")
 			return nil
 		},
 	}

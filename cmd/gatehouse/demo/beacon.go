@@ -34,7 +34,10 @@ func socketDir() string {
 func writeBeacon(b beacon, port string) (string, error) {
 	dir := beaconDir()
 	if err := privateDir(dir); err != nil {
-		return "", err
+		// A home that cannot be written to, as in a container, is no home.
+		if dir = socketDir(); privateDir(dir) != nil {
+			return "", err
+		}
 	}
 	path := filepath.Join(dir, "demo-"+port+".json")
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -53,9 +56,13 @@ func writeBeacon(b beacon, port string) (string, error) {
 // beacons returns the announced demos, newest first. A file that is not
 // privately ours is not believed.
 func beacons() ([]beacon, error) {
-	paths, err := filepath.Glob(filepath.Join(beaconDir(), "demo-*.json"))
-	if err != nil {
-		return nil, fmt.Errorf("list demos: %w", err)
+	var paths []string
+	for _, dir := range []string{beaconDir(), socketDir()} {
+		found, err := filepath.Glob(filepath.Join(dir, "demo-*.json"))
+		if err != nil {
+			return nil, fmt.Errorf("list demos: %w", err)
+		}
+		paths = append(paths, found...)
 	}
 	var all []beacon
 	for _, path := range paths {

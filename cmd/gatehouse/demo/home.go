@@ -26,6 +26,9 @@ type Home struct {
 	JobSecret string
 }
 
+// minPassword is the least that a user pool takes.
+const minPassword = 8
+
 // minShared is how long a chosen password must be where others can try it.
 const minShared = 12
 
@@ -36,6 +39,9 @@ func OpenHome(dir, given string, shared bool) (*Home, error) {
 	h := &Home{Kept: dir != "", JobSecret: rand.Text() + rand.Text(), Passwords: map[string]string{}}
 	if given != "" && shared && len(given) < minShared {
 		return nil, fmt.Errorf("GATEHOUSE_DEMO_PASSWORD has fewer than %d characters, and this demo can be reached from other machines", minShared)
+	}
+	if given != "" && len(given) < minPassword {
+		return nil, fmt.Errorf("GATEHOUSE_DEMO_PASSWORD has fewer than %d characters", minPassword)
 	}
 	if err := h.makeDir(dir); err != nil {
 		return nil, err
