@@ -56,10 +56,39 @@ func (s *settings) load() (*app.Plan, string, error) {
 	case err == nil:
 		return plan, path, nil
 	case errors.As(err, &list):
-		fmt.Fprintln(s.Err, list.Error())
+		if err := s.printProblems(path, list); err != nil {
+			return nil, path, err
+		}
 		return nil, path, &exitError{code: exitProblems, quiet: true, err: err}
 	}
 	return nil, path, unreachable(err)
+}
+
+// problemJSON is one mistake of a configuration file; line and column count
+// from 1, and are 0 for what concerns the whole file.
+type problemJSON struct {
+	Line    int    `json:"line"`
+	Column  int    `json:"column"`
+	Message string `json:"message"`
+	Help    string `json:"help,omitempty"`
+	Warning bool   `json:"warning"`
+}
+
+// printProblems shows every mistake: to people on standard error, with its
+// line, to programs on standard output.
+func (s *settings) printProblems(path string, list *conf.Problems) error {
+	if s.output == "text" {
+		fmt.Fprintln(s.Err, list.Error())
+		return nil
+	}
+	all := []problemJSON{}
+	for _, p := range append(list.Errors(), list.Warnings()...) {
+		all = append(all, problemJSON{p.Pos.Line, p.Pos.Column, p.Message, p.Help, p.Warning})
+	}
+	return s.print(struct {
+		File     string        `json:"file"`
+		Problems []problemJSON `json:"problems"`
+	}{path, all}, nil)
 }
 
 func count(n int, noun string) string {
