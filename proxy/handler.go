@@ -108,11 +108,10 @@ func (h *Handler) forward(w http.ResponseWriter, r *http.Request, g *Gate, v Ver
 	if left > 0 {
 		h.log.WarnContext(r.Context(), "identity header left out: its value has control characters", "request_id", id, "http.route", rt.Name, "user.id", v.Identity.Subject)
 	}
-	watched := &stream{}
+	var watched *stream
 	if v.Identity != nil {
-		var leave func()
-		r, leave = h.observe(r, v, watched)
-		defer leave()
+		r, watched = h.observe(r, v)
+		defer watched.leave()
 	}
 	rt.upstream.Forward(w, r, upstream.Forward{
 		Path:      v.Request.EscapedPath,
@@ -138,16 +137,17 @@ func (h *Handler) forward(w http.ResponseWriter, r *http.Request, g *Gate, v Ver
 }
 
 // observe makes the exchange one that can be ended, and one that is decided
-// again when it lasts. leave is called at its end.
-func (h *Handler) observe(r *http.Request, v Verdict, s *stream) (watched *http.Request, leave func()) {
+// again when it lasts. leave of the stream is called at its end.
+func (h *Handler) observe(r *http.Request, v Verdict) (*http.Request, *stream) {
 	ctx, end := context.WithCancel(r.Context())
-	*s = stream{allowed: func() bool { return h.still(ctx, v) }, end: end}
+	s := &stream{allowed: func() bool { return h.still(ctx, v) }, end: end}
 	timer := time.AfterFunc(settle, func() { h.live.join(s) })
-	return r.WithContext(ctx), func() {
+	s.leave = func() {
 		timer.Stop()
 		h.live.remove(s)
 		end()
 	}
+	return r.WithContext(ctx), s
 }
 
 // rebuild makes the request headers an upstream gets: what clients may not

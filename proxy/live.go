@@ -27,6 +27,10 @@ type stream struct {
 	allowed func() bool
 	// end cuts the exchange; a web socket is told why.
 	end context.CancelFunc
+	// leave is called when the exchange has ended by itself.
+	leave func()
+	// over is true once the exchange has ended; live.mu guards it.
+	over bool
 }
 
 // streaming tells whether an answer says itself that it will last: a changed
@@ -39,28 +43,34 @@ func streaming(res *http.Response) bool {
 	return kind == "text/event-stream"
 }
 
-func (l *live) add(s *stream) {
+// add puts an exchange under observation, and reports whether it was not over
+// yet: the timer of one that ends can come after its end.
+func (l *live) add(s *stream) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if s.over {
+		return false
+	}
 	if l.streams == nil {
 		l.streams = map[*stream]struct{}{}
 	}
 	l.streams[s] = struct{}{}
+	return true
 }
 
 // join adds a stream that has been under way unobserved, and decides about it
 // at once.
 func (l *live) join(s *stream) {
-	l.add(s)
-	if !s.allowed() {
+	if l.add(s) && !s.allowed() {
 		s.end()
 	}
 }
 
-// remove forgets a stream.
+// remove forgets a stream, which has ended.
 func (l *live) remove(s *stream) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	s.over = true
 	delete(l.streams, s)
 }
 
