@@ -87,6 +87,14 @@ type Rule struct {
 	Route string
 	// Allow says who may.
 	Allow Allow
+	// Require says how whoever may must have signed in; nil for any way.
+	Require *Require
+	// Variables are the path variables that every pattern of the route's match
+	// sets; rules name them as "{tenant}".
+	Variables []string
+	// Bodies are the states of a body that the rule is asked about; nil for a
+	// route that does not read the body.
+	Bodies []BodyState
 	// Pos is where the route stands; used where Allow has no position.
 	Pos conf.Pos
 }

@@ -44,18 +44,23 @@ type Condition struct {
 	// and exactly one of these domains, ASCII case aside; subdomains are other
 	// domains.
 	EmailDomains []string `yaml:"email_domains"`
-	// Claims is met when each claim named here is, or as a list contains, one
-	// of the values beside it: strings, numbers or booleans, compared with
-	// their type ("3" is not 3). A claim that is absent, null or a map is
-	// unknown. Any configured issuer can set any claim: name `iss` as well
-	// where that matters, and use groups and scopes for groups and scopes,
-	// because they count only where bearer.clients and groups_claim say so.
-	Claims map[string][]any `yaml:"claims"`
+	// Claims is met when each claim named here passes the test beside it. A
+	// claim that is absent, null or a map is unknown. Any configured issuer can
+	// set any claim: name `iss` as well where that matters, and use groups and
+	// scopes for groups and scopes, because they count only where
+	// bearer.clients and groups_claim say so.
+	Claims map[string]ClaimTest `yaml:"claims"`
 	// IP is met when the client's address is in one of these networks
 	// (10.0.0.0/8, 2001:db8::/32, or a single address). The address is the
 	// connection's unless trusted_proxies says otherwise. Alone it asks for
 	// signed-in too.
 	IP []netip.Prefix `yaml:"ip"`
+	// Time is met while one of these windows is open. Alone it asks for
+	// signed-in too.
+	Time []Window `yaml:"time"`
+	// Method is met by a request with one of these methods, in upper case; GET
+	// takes HEAD too. Alone it asks for signed-in too.
+	Method []string `yaml:"method"`
 	// AnyOf is met when one of its items is met.
 	AnyOf []Condition `yaml:"any_of"`
 	// AllOf is met when all its items are met.
@@ -67,6 +72,49 @@ type Condition struct {
 	OPA *OPA `yaml:"opa"`
 
 	at map[string]conf.Pos
+}
+
+// ClaimTest is what one claim must be. In YAML it is a scalar or a list, which
+// is Is, or a map of the other three, of which each that is given must hold.
+// Values are strings, numbers or booleans, compared with their type ("3" is not
+// 3). A value "{tenant}" is the path variable of that name.
+type ClaimTest struct {
+	// Is: the claim is, or as a list contains, one of these values.
+	Is []any `yaml:"-"`
+	// Equals: the claim is no list, and is one of these values.
+	Equals []any `yaml:"equals"`
+	// Prefix: the claim is, or as a list contains, a string that begins with one
+	// of these.
+	Prefix []string `yaml:"prefix"`
+	// Contains: the claim is a list and contains one of these values.
+	Contains []any `yaml:"contains"`
+}
+
+// Window is a span of time: every key that is given must hold.
+type Window struct {
+	Pos conf.Pos `yaml:"-"`
+	// Days are mon, tue, wed, thu, fri, sat, sun, or spans such as mon-fri.
+	// Default every day.
+	Days []string `yaml:"days"`
+	// Hours is "08:00-18:00": from the first minute until before the last one;
+	// "22:00-06:00" goes on into the next day, and its day is the one it began
+	// on. Default the whole day.
+	Hours string `yaml:"hours"`
+	// Zone is a name of the IANA time zone database. Default UTC.
+	Zone string `yaml:"zone"`
+	// From and Until bound the time, RFC 3339 with offset: from the first on,
+	// before the second. Default unbounded.
+	From  string `yaml:"from"`
+	Until string `yaml:"until"`
+}
+
+// UnmarshalConf reads both forms.
+func (t *ClaimTest) UnmarshalConf(n *conf.Node) {
+	if n.Kind() == conf.Map {
+		n.Decode(t)
+		return
+	}
+	n.Decode(&t.Is)
 }
 
 // OPA names a rule written by the operator.
@@ -162,7 +210,8 @@ func (c *Condition) problems() []problem {
 }
 
 func (c *Condition) claimProblems(add func(key, format string, a ...any)) {
-	for name, values := range c.Claims {
+	for name, test := range c.Claims {
+		values := test.Is
 		if name == "" || !utf8.ValidString(name) {
 			add("claims", "claims names the claim %q, which no token can have", name)
 		}

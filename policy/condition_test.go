@@ -111,7 +111,7 @@ func TestCompileRefusesWhatIsNoRule(t *testing.T) {
 }
 
 func TestAllMistakesAreToldAtOnce(t *testing.T) {
-	_, err := Compile(context.Background(), Config{Custom: []string{"/nonexistent"}}, []Rule{
+	_, err := Compile(context.Background(), Config{Custom: []Custom{{Path: "/nonexistent"}}}, []Rule{
 		{Route: "a", Allow: Allow{Word: "x"}}, {Route: "b", Allow: Allow{Word: "y"}},
 	})
 	for _, part := range []string{`"x"`, `"y"`, "/nonexistent"} {

@@ -47,7 +47,8 @@ func loadCustom(cfg Config) (map[string]*ast.Module, error) {
 // customFiles returns the files that cfg.Custom leads to, sorted, each once.
 func customFiles(cfg Config) ([]string, error) {
 	found := map[string]bool{}
-	for _, path := range cfg.Custom {
+	for _, entry := range cfg.Custom {
+		path := entry.Path
 		if path == "" {
 			return nil, &Error{cfg.Pos, errors.New("policy.custom names an empty path")}
 		}

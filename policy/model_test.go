@@ -60,7 +60,7 @@ func judge(c Condition, q Query) *bool {
 		}
 	}
 	for name, want := range c.Claims {
-		parts = append(parts, judgeClaim(name, want, id))
+		parts = append(parts, judgeClaim(name, want.Is, id))
 	}
 	if c.IP != nil {
 		hit := slices.ContainsFunc(c.IP, func(p netip.Prefix) bool { return p.Contains(q.ClientIP) })

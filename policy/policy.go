@@ -1,7 +1,6 @@
 package policy
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,7 +9,6 @@ import (
 	"time"
 
 	"github.com/open-policy-agent/opa/v1/ast"
-	"github.com/open-policy-agent/opa/v1/metrics"
 	"github.com/open-policy-agent/opa/v1/rego"
 	"github.com/open-policy-agent/opa/v1/storage"
 	"github.com/open-policy-agent/opa/v1/storage/inmem"
@@ -32,11 +30,58 @@ type Query struct {
 	// Identity is who asks; nil for nobody.
 	Identity *session.Identity
 	// Method, Host and Path are of the canonical request, Path decoded;
-	// RawQuery is what followed "?". Only rules of operators read them.
+	// RawQuery is what followed "?".
 	Method, Host, Path, RawQuery string
+	// Variables are the path variables of the route's match, in the order of the
+	// pattern.
+	Variables []Variable
 	// ClientIP is the client's address as trusted_proxies allow to know it; the
 	// zero Addr means unknown.
 	ClientIP netip.Addr
+	// Time is when the request came; the zero Time means now.
+	Time time.Time
+	// Body is the request's body, for a route that judges it.
+	Body Body
+}
+
+// Variable is one path variable: {tenant} of the pattern /tenants/{tenant}/**.
+type Variable struct {
+	Name string
+	// Value is the decoded path segment; never empty.
+	Value string
+}
+
+// Body is the body of a request as rules may see it.
+type Body struct {
+	State BodyState
+	// Value is the JSON value as encoding/json decodes it, with numbers as
+	// json.Number; nil unless State is BodyParsed.
+	Value any
+}
+
+// BodyState tells what became of a body. The states are different values to a
+// rule, and all but BodyParsed are refused unless the route says otherwise.
+type BodyState uint8
+
+// The states of a body.
+const (
+	// BodyUnread: the route does not ask for the body.
+	BodyUnread BodyState = iota
+	// BodyNone: the request has no body ("absent").
+	BodyNone
+	// BodyParsed: exactly one JSON value (RFC 8259), and all of it.
+	BodyParsed
+	// BodyCut: larger than the route reads ("truncated").
+	BodyCut
+	// BodyBroken: not exactly one JSON value: another media type or character
+	// encoding, a content coding, repeated keys, something after the value.
+	BodyBroken
+)
+
+// String returns "", "absent", "parsed", "truncated" or "unparsable", the
+// words that rules see.
+func (s BodyState) String() string {
+	return [...]string{"", "absent", "parsed", "truncated", "unparsable"}[s]
 }
 
 // Policy decides. It does not change once compiled and is safe for concurrent
@@ -204,126 +249,7 @@ func (p *Policy) Decide(ctx context.Context, q Query) Decision {
 	case q.Identity == nil:
 		return Decision{Reason: SignInRequired, Rule: rt.pos}
 	}
-	input, err := rt.input(q)
-	if err != nil {
-		return rt.failed(err)
-	}
-	rs, err := p.eval(ctx, rt, p.allowed, input)
-	if err != nil {
-		return rt.failed(err)
-	}
-	if rs.Allowed() {
-		return Decision{Outcome: OutcomeAllow, Reason: rt.reason, Rule: rt.pos}
-	}
-	return p.refusal(ctx, rt, q, input)
-}
-
-// failed is the refusal of a request about which nothing could be decided.
-func (rt *route) failed(err error) Decision {
-	return Decision{Reason: OPAError, Rule: rt.pos, Err: fmt.Errorf("decide route %q: %w", rt.name, err)}
-}
-
-// refusal finds the reason for a request that was not allowed.
-func (p *Policy) refusal(ctx context.Context, rt *route, q Query, input ast.Value) Decision {
-	failed := rt.root
-	if !failed.kind.leaf() {
-		truths, err := p.truths(ctx, rt, input)
-		if err != nil {
-			return rt.failed(err)
-		}
-		failed = blame(rt.root, truths, q.Identity)
-	}
-	return Decision{Reason: denyReason(failed, q.Identity), Rule: cmp.Or(failed.pos, rt.pos)}
-}
-
-// truths asks OPA which leaves of rt are true. Rules of operators are not asked
-// again and stay unknown: they come last, so they are at fault if nothing else
-// is.
-func (p *Policy) truths(ctx context.Context, rt *route, input ast.Value) (func(*node) truth, error) {
-	var names []*ast.Term
-	for _, l := range rt.root.leaves() {
-		if l.kind != kOPA {
-			names = append(names, ast.StringTerm(l.name))
-		}
-	}
-	object := input.(ast.Object).Copy()
-	object.Insert(ast.StringTerm("conditions"), ast.ArrayTerm(names...))
-	rs, err := p.eval(ctx, rt, p.met, object)
-	if err != nil {
-		return nil, err
-	}
-	met := map[string]bool{}
-	for _, r := range rs {
-		if name, ok := r.Bindings["name"].(string); ok {
-			met[name] = true
-		}
-	}
-	return func(l *node) truth {
-		switch {
-		case met[l.name]:
-			return isTrue
-		case l.kind != kOPA && l.known(input):
-			return isFalse
-		default:
-			return isUnknown
-		}
-	}, nil
-}
-
-// known tells whether input holds what the leaf looks at.
-func (n *node) known(input ast.Value) bool {
-	has := func(path ...*ast.Term) bool {
-		_, err := input.Find(path)
-		return err == nil
-	}
-	switch n.kind {
-	case kSignedIn:
-		return true // it is not asked under a `not`, where this would count
-	case kGroups:
-		return has(keyUser, keyGroups)
-	case kScopes:
-		return has(keyCredential, keyScopes)
-	case kUsers:
-		return has(keyUser, keySubject) && has(keyUser, keyUsername)
-	case kClients:
-		return has(keyCredential, keyClient)
-	case kEmailDomains:
-		return has(keyUser, keyEmailDomain)
-	case kClaim:
-		return has(keyClaimValues, ast.StringTerm(n.claim))
-	case kIP:
-		return has(keyRequest, keyClientIP)
-	default:
-		return false
-	}
-}
-
-// recovered turns a panic into an error: it is deferred by what calls OPA.
-func recovered(err *error) {
-	if r := recover(); r != nil {
-		*err = fmt.Errorf("panic: %v", r)
-	}
-}
-
-// eval evaluates a prepared query for rt on input.
-func (p *Policy) eval(ctx context.Context, rt *route, pq rego.PreparedEvalQuery, input ast.Value, more ...rego.EvalOption) (rs rego.ResultSet, err error) {
-	defer recovered(&err)
-	stop := p.never
-	if rt.reads.has(fAll) {
-		stop = topdown.NewCancel()
-		timer := time.AfterFunc(p.timeout, stop.Cancel)
-		defer timer.Stop()
-	}
-	options := append([]rego.EvalOption{
-		rego.EvalParsedInput(input),
-		rego.EvalExternalCancel(stop),
-		rego.EvalMetrics(metrics.NoOp()),
-	}, more...)
-	rs, err = pq.Eval(context.WithoutCancel(ctx), options...)
-	if err != nil {
-		return nil, fmt.Errorf("evaluate policy: %w", err)
-	}
-	return rs, nil
+	return p.decide(ctx, rt, q)
 }
 
 // Module returns the generated Rego of all routes: the routes in their order,

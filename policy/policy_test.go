@@ -362,7 +362,7 @@ func TestValuesArePlainData(t *testing.T) {
 			{Scopes: []string{value}},
 			{Users: []string{value}},
 			{Clients: []string{value}},
-			{Claims: map[string][]any{value: {value}}},
+			{Claims: map[string]ClaimTest{value: {Is: []any{value}}}},
 		}}
 		p, err := Compile(context.Background(), Config{}, []Rule{{Route: value, Allow: Allow{When: &cond}}})
 		if err != nil {

@@ -76,9 +76,9 @@ func (c chance) addKey(cond *Condition, depth int, nots bool) {
 	case 4:
 		cond.EmailDomains = []string{[]string{"a.test", "B.test"}[c.IntN(2)]}
 	case 5:
-		cond.Claims = map[string][]any{fmt.Sprint("k", c.IntN(2)): {c.scalar()}}
+		cond.Claims = map[string]ClaimTest{fmt.Sprint("k", c.IntN(2)): {Is: []any{c.scalar()}}}
 		if c.IntN(3) == 0 {
-			cond.Claims["k2"] = []any{c.scalar(), c.scalar()}
+			cond.Claims["k2"] = ClaimTest{Is: []any{c.scalar(), c.scalar()}}
 		}
 	case 6:
 		cond.IP = []netip.Prefix{netip.MustParsePrefix([]string{"10.0.0.0/8", "192.0.2.0/24"}[c.IntN(2)])}
@@ -166,7 +166,7 @@ func randomPolicy(t testing.TB, c chance, n int, nots bool) (*Policy, []Conditio
 	}
 	dir := t.TempDir()
 	writeFile(t, dir+"/op.rego", operators)
-	p, err := Compile(context.Background(), Config{Custom: []string{dir}}, rules)
+	p, err := Compile(context.Background(), Config{Custom: []Custom{{Path: dir}}}, rules)
 	if err != nil {
 		t.Fatalf("Compile: %v", err)
 	}
@@ -286,7 +286,7 @@ func TestOrderDoesNotMatter(t *testing.T) {
 	}
 	dir := t.TempDir()
 	writeFile(t, dir+"/op.rego", operators)
-	p, err := Compile(context.Background(), Config{Custom: []string{dir}}, rules)
+	p, err := Compile(context.Background(), Config{Custom: []Custom{{Path: dir}}}, rules)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,14 +14,21 @@ type Outcome uint8
 const (
 	OutcomeDeny Outcome = iota
 	OutcomeAllow
+	// OutcomeStepUp: the rule allows, but the person must prove anew, or more
+	// strongly, who they are (RFC 9470).
+	OutcomeStepUp
 )
 
-// String returns "allow" or "deny", the words of the log.
+// String returns "allow", "deny" or "step_up", the words of the log.
 func (o Outcome) String() string {
-	if o == OutcomeAllow {
+	switch o {
+	case OutcomeAllow:
 		return "allow"
+	case OutcomeStepUp:
+		return "step_up"
+	default:
+		return "deny"
 	}
-	return "deny"
 }
 
 // MarshalText writes what String returns.
@@ -87,6 +94,16 @@ const (
 	IPNotAllowed Reason = "ip_not_allowed"
 	// Excluded: what stands under a `not` holds, or is unknown.
 	Excluded Reason = "excluded"
+	// TimeNotAllowed: the request comes outside the rule's times.
+	TimeNotAllowed Reason = "time_not_allowed"
+	// MethodNotListed: the request's method is none of the rule's.
+	MethodNotListed Reason = "method_not_listed"
+	// BodyAbsent, BodyTruncated and BodyUnparsable: the route judges the body,
+	// and there is none, it is larger than the route reads, or it is not exactly
+	// one JSON value.
+	BodyAbsent     Reason = "body_absent"
+	BodyTruncated  Reason = "body_truncated"
+	BodyUnparsable Reason = "body_unparsable"
 	// OPADeny: an operator's rule did not say true.
 	OPADeny Reason = "opa_deny"
 	// OPAError: the decision could not be made: an error or a panic while
@@ -95,24 +112,40 @@ const (
 	OPAError Reason = "opa_error"
 )
 
+// Reasons to step up.
+const (
+	// MFARequired: no second factor was used.
+	MFARequired Reason = "mfa_required"
+	// ACRRequired: the authentication was of none of the classes asked for.
+	ACRRequired Reason = "acr_required"
+	// ReauthRequired: the person proved who they are too long ago, or it is
+	// unknown when.
+	ReauthRequired Reason = "reauth_required"
+)
+
 // Reasons returns the closed list, reasons to allow first.
 func Reasons() []Reason {
 	return []Reason{
 		RouteOpen, SignedIn, GroupOK, ScopeOK, UserOK, ClientOK, EmailDomainOK, ClaimOK, OPAAllow, ConditionsOK,
 		NoRoute, Nobody, SignInRequired, PersonRequired, BearerNotListed, GroupMissing, ScopeMissing, UserNotListed,
-		ClientNotListed, ClaimMismatch, EmailDomain, IPNotAllowed, Excluded, OPADeny, OPAError,
+		ClientNotListed, ClaimMismatch, EmailDomain, IPNotAllowed, TimeNotAllowed, MethodNotListed,
+		BodyAbsent, BodyTruncated, BodyUnparsable, Excluded, OPADeny, OPAError,
+		MFARequired, ACRRequired, ReauthRequired,
 	}
 }
 
 // Decision is the answer to a Query.
 type Decision struct {
-	// Outcome is allow or deny; the zero Decision denies.
+	// Outcome is allow, deny or step_up; the zero Decision denies.
 	Outcome Outcome
 	// Reason is a word of the closed list.
 	Reason Reason
 	// Rule is where the condition stands that Reason speaks of: for a refusal
 	// the condition that failed, else the route's `allow`.
 	Rule conf.Pos
+	// Require is all that the route requires, when Outcome is OutcomeStepUp; else
+	// nil.
+	Require *Require
 	// Err is what went wrong when Reason is OPAError, for the log and never for
 	// the client; else nil.
 	Err error

@@ -172,7 +172,7 @@ func claimLeaves(c *Condition) []*node {
 	var leaves []*node
 	for _, name := range names {
 		var values []string
-		for _, v := range c.Claims[name] {
+		for _, v := range c.Claims[name].Is {
 			text, _ := literal(v) // problems has seen to the error
 			values = append(values, text)
 		}

@@ -124,6 +124,12 @@ type Route struct {
 	Match route.Match `yaml:"match"`
 	// Allow says who may: anyone, signed-in, nobody, or conditions. Mandatory.
 	Allow policy.Allow `yaml:"allow"`
+	// Require says how whoever may must have signed in; what is missing leads to
+	// another sign-in, or to 401 insufficient_user_authentication (RFC 9470).
+	// Default any way.
+	Require *policy.Require `yaml:"require"`
+	// Body lets rules of operators judge the parsed JSON body. Default none.
+	Body *Body `yaml:"body"`
 	// OnUnauthenticated is auto, authenticate, deny or allow. Default auto.
 	OnUnauthenticated OnUnauthenticated `yaml:"on_unauthenticated"`
 	// Credentials are the kinds of credential the route takes: session,
@@ -141,6 +147,18 @@ type Route struct {
 	// the bearer token that this gate used. It costs: the application, if
 	// taken over, can replay the token. Default false.
 	PassAuthorization bool `yaml:"pass_authorization"`
+}
+
+// Body says what of a request's body rules may judge. It is read once who is
+// asking is known, and forwarded byte by byte as it came.
+type Body struct {
+	Pos conf.Pos `yaml:"-"`
+	// Max is how much is read; a larger body counts as truncated. Default 64KiB,
+	// at most 1MiB.
+	Max conf.Size `yaml:"max"`
+	// Accept are the states of a body that the rule is asked about: parsed,
+	// absent, truncated, unparsable; the others are refused. Default parsed.
+	Accept []string `yaml:"accept"`
 }
 
 // Defaults sets what an absent key means.

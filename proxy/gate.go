@@ -43,9 +43,9 @@ var ErrSessionEnded = errors.New("the session has ended")
 // SignIn sends people to an issuer and takes them back. session/login is
 // behind it; proxy does not know OAuth.
 type SignIn interface {
-	// Begin starts an attempt to sign in that ends at returnTo, a path with
-	// query on site. It returns ErrIssuerDown while that cannot work.
-	Begin(ctx context.Context, site session.Site, r *http.Request, returnTo string) (location string, cookies []*http.Cookie, err error)
+	// Begin starts an attempt to sign in. It returns ErrIssuerDown while that
+	// cannot work.
+	Begin(ctx context.Context, site session.Site, r *http.Request, a Attempt) (location string, cookies []*http.Cookie, err error)
 	// Callback takes the answer of the issuer. A *CallbackError says what to
 	// tell the person.
 	Callback(ctx context.Context, site session.Site, r *http.Request) (location string, cookies []*http.Cookie, err error)
@@ -54,6 +54,37 @@ type SignIn interface {
 	Renew(ctx context.Context, site session.Site, s *session.Session) (*session.Session, error)
 	// SignOut revokes s durably and tells where the browser goes next.
 	SignOut(ctx context.Context, site session.Site, s *session.Session) (SignedOut, error)
+}
+
+// Attempt is what a sign-in shall lead to.
+type Attempt struct {
+	// ReturnTo is where it ends: a path with query on the site.
+	ReturnTo string
+	// Require is asked of the issuer; nil for nothing.
+	Require *policy.Require
+	// Identity is the person who steps up: only they may come back, and with
+	// what Require asks for; nil for a first sign-in.
+	Identity *session.Identity
+}
+
+// Decided is one decision of the policy about a request.
+type Decided struct {
+	// RequestID names the request in logs and on error pages.
+	RequestID string
+	// Request is the canonical request.
+	Request canon.Request
+	// Query is what policy was asked; Decision what it said.
+	Query    policy.Query
+	Decision policy.Decision
+	// Route is the route's name.
+	Route string
+}
+
+// Recorder is told of each decision of the policy, for logs of decisions and
+// for a shadow policy. Routes that are open to all are not decided about.
+type Recorder interface {
+	// Record takes d. It must not block for long and must not change d.
+	Record(d Decided)
 }
 
 // SignedOut says how signing out goes on at the issuer.
@@ -82,6 +113,8 @@ type Parts struct {
 	SignIn      SignIn
 	Policy      Decider
 	Revocations Revocations
+	// Recorder is told of decisions; nil for nobody.
+	Recorder Recorder
 	// Mounts are the handlers that own a host or a prefix of it: the issuer.
 	Mounts []Mount
 	// SharedOrigin says that an issuer lives on the origin of an upstream, so
@@ -380,7 +413,7 @@ func (g *Gate) unauthenticated(r *http.Request, rt *compiled, v Verdict) Verdict
 
 // begin turns v into a redirect to sign in, or 503 while the issuer is down.
 func (v *Verdict) begin(r *http.Request, to SignIn, returnTo string) {
-	location, cookies, err := to.Begin(r.Context(), *v.Site, r, returnTo)
+	location, cookies, err := to.Begin(r.Context(), *v.Site, r, Attempt{ReturnTo: returnTo})
 	if err != nil {
 		v.refuse(http.StatusServiceUnavailable, ReasonIssuerDown)
 		return

@@ -127,11 +127,11 @@ type fakeSignIn struct {
 	renew func(*session.Session) (*session.Session, error)
 }
 
-func (f *fakeSignIn) Begin(_ context.Context, site session.Site, _ *http.Request, returnTo string) (string, []*http.Cookie, error) {
+func (f *fakeSignIn) Begin(_ context.Context, site session.Site, _ *http.Request, a Attempt) (string, []*http.Cookie, error) {
 	if f.down.Load() {
 		return "", nil, ErrIssuerDown
 	}
-	return "https://issuer.test/authorize?return=" + returnTo, []*http.Cookie{{Name: site.AttemptPrefix() + "01234567", Value: "x"}}, nil
+	return "https://issuer.test/authorize?return=" + a.ReturnTo, []*http.Cookie{{Name: site.AttemptPrefix() + "01234567", Value: "x"}}, nil
 }
 
 func (f *fakeSignIn) Callback(_ context.Context, _ session.Site, r *http.Request) (string, []*http.Cookie, error) {

@@ -65,6 +65,10 @@ type Identity struct {
 	// ACR and AMR are the OpenID Connect claims of the same names.
 	ACR string
 	AMR []string
+	// MFA is true when the issuer said that a second factor was used: mfa is
+	// among AMR (RFC 8176 §2), or ACR is one that the configuration names for
+	// that.
+	MFA bool
 
 	// SID ties the identity to one session: the gateway's own session id for
 	// a cookie. IssuerSID is the issuer's sid claim (OpenID Connect

@@ -65,8 +65,8 @@ func (v verifier) Verify(ctx context.Context, token string) (*session.Identity, 
 type signIn struct{ *login.Login }
 
 // Begin implements proxy.SignIn.
-func (s signIn) Begin(ctx context.Context, site session.Site, r *http.Request, returnTo string) (string, []*http.Cookie, error) {
-	to, err := s.Login.Begin(ctx, site, r, returnTo)
+func (s signIn) Begin(ctx context.Context, site session.Site, r *http.Request, a proxy.Attempt) (string, []*http.Cookie, error) {
+	to, err := s.Login.Begin(ctx, site, r, a.ReturnTo)
 	if errors.Is(err, login.ErrIssuerDown) {
 		err = proxy.ErrIssuerDown
 	}
@@ -109,7 +109,7 @@ func (s signIn) SignOut(ctx context.Context, site session.Site, have *session.Se
 type nobody struct{}
 
 // Begin implements proxy.SignIn.
-func (nobody) Begin(context.Context, session.Site, *http.Request, string) (string, []*http.Cookie, error) {
+func (nobody) Begin(context.Context, session.Site, *http.Request, proxy.Attempt) (string, []*http.Cookie, error) {
 	return "", nil, proxy.ErrIssuerDown
 }
 
