@@ -90,11 +90,11 @@ func (f *File) contentOf(name string) (string, error) {
 	if !info.Mode().IsRegular() {
 		return "", fmt.Errorf("cannot read %s: %w", name, notRegular(info.Mode()))
 	}
-	text, err := readCapped(name)
+	text, err := readCapped(name, maxValue)
 	if err != nil {
 		return "", fmt.Errorf("cannot read %s: %w", name, err)
 	}
-	if len(text) > maxFile {
+	if len(text) > maxValue {
 		return "", fmt.Errorf("cannot read %s: it is larger than 1 MiB", name)
 	}
 	s := strings.TrimSuffix(string(text), "\n")

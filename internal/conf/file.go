@@ -13,12 +13,13 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// Limits of what is read. A configuration is written by people: each limit is
-// far beyond that, and keeps a wrong path or an alias bomb from taking the
-// memory of the machine.
+// Limits of what is read. They leave room for ten thousand routes that a program
+// wrote, and keep a wrong path or an alias bomb from taking the memory of the
+// machine.
 const (
-	maxFile  = 1 << 20 // bytes of the file, and of each ${file:…}
-	maxNodes = 100_000 // YAML nodes visited, aliases counted each time
+	maxFile  = 8 << 20 // bytes of the file
+	maxValue = 1 << 20 // bytes of each ${file:…}
+	maxNodes = 500_000 // YAML nodes visited, aliases counted each time
 	maxDepth = 64      // maps and lists inside each other
 )
 
@@ -54,7 +55,7 @@ type File struct {
 // positions are at hand even beside an error; into is then half filled and
 // must not be used. The caller must not copy into before asking for positions.
 func Load(path string, into any) (*File, error) {
-	text, err := readCapped(path)
+	text, err := readCapped(path, maxFile)
 	if err != nil {
 		return nil, fmt.Errorf("read configuration %s: %w", path, err)
 	}
@@ -80,7 +81,7 @@ func parse(name, dir string, text []byte, into any) (*File, error) {
 		seen: map[string]bool{},
 	}
 	if len(text) > maxFile {
-		return f, f.only("the file is larger than 1 MiB")
+		return f, f.only("the file is larger than 8 MiB")
 	}
 	if bytes.HasPrefix(text, []byte("\xff\xfe")) || bytes.HasPrefix(text, []byte("\xfe\xff")) {
 		return f, f.only("the file is UTF-16; save it as UTF-8")
@@ -131,15 +132,15 @@ func readYAML(r io.Reader) (docs []*yaml.Node, err error) {
 	}
 }
 
-// readCapped returns the content of the file at path, at most maxFile bytes
-// and one more, by which the caller sees that there was too much.
-func readCapped(path string) ([]byte, error) {
+// readCapped returns the content of the file at path, at most limit bytes and
+// one more, by which the caller sees that there was too much.
+func readCapped(path string, limit int64) ([]byte, error) {
 	file, err := os.Open(path)
 	if err != nil {
 		return nil, cause(err)
 	}
 	defer file.Close()
-	text, err := io.ReadAll(io.LimitReader(file, maxFile+1))
+	text, err := io.ReadAll(io.LimitReader(file, limit+1))
 	if err != nil {
 		return nil, cause(err)
 	}

@@ -1,0 +1,102 @@
+package telemetry
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Readings are figures that other parts count themselves. Counts only grow while
+// the process runs.
+type Readings struct {
+	// MemoryHits and MemoryMisses tell how often a decision was remembered, and
+	// how often it could have been but was not.
+	MemoryHits, MemoryMisses uint64
+	// Bundles are the bundles of the policy that decides.
+	Bundles []Bundle
+	// Log is nil when decisions are not logged.
+	Log *Log
+	// Shadow is nil when no other policy decides beside the live one.
+	Shadow *Shadow
+}
+
+// Bundle is what is known of getting one bundle.
+type Bundle struct {
+	// Name is the bundle as configured, without what is secret of a URL.
+	Name string
+	// Success is when it was last had or found unchanged; zero for never.
+	Success time.Time
+	// Errors is how often getting or using it failed.
+	Errors uint64
+}
+
+// Log is what became of the decisions that were to be logged.
+type Log struct {
+	// Recorded were written, Sampled left out on purpose, Dropped left out for
+	// want of room in the queue, and Failed could not be written.
+	Recorded, Sampled, Dropped, Failed uint64
+}
+
+// Shadow is how the decisions of the shadow policy compare with the live ones.
+type Shadow struct {
+	// Same and Different were compared; Dropped were not, for want of time.
+	Same, Different, Dropped uint64
+}
+
+// readings collects Readings when somebody asks.
+type readings func() Readings
+
+var (
+	memoryHits = describe("policy_memory_hits_total",
+		"Decisions that were answered from memory.")
+	memoryMisses = describe("policy_memory_misses_total",
+		"Decisions that could be remembered but had to be evaluated.")
+	bundleSuccess = describe("policy_bundle_last_success_timestamp_seconds",
+		"When a bundle was last had or found unchanged, in seconds since the Unix epoch; 0 for never.", "bundle")
+	bundleErrors = describe("policy_bundle_errors_total",
+		"Times that a bundle could not be had or not be used.", "bundle")
+	logEvents = describe("decision_log_events_total",
+		"Decisions that were to be logged, by outcome: recorded, sampled (left out on purpose), dropped (the queue was full), failed.", "outcome")
+	shadowDecisions = describe("shadow_decisions_total",
+		"Decisions of the shadow policy, by outcome: same as the live one, different, dropped (not compared).", "outcome")
+)
+
+func describe(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc(prometheus.BuildFQName(namespace, "", name), help, labels, nil)
+}
+
+// Describe implements prometheus.Collector.
+func (readings) Describe(to chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{memoryHits, memoryMisses, bundleSuccess, bundleErrors, logEvents, shadowDecisions} {
+		to <- d
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (read readings) Collect(to chan<- prometheus.Metric) {
+	count := func(d *prometheus.Desc, n uint64, labels ...string) {
+		to <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(n), labels...)
+	}
+	now := read()
+	count(memoryHits, now.MemoryHits)
+	count(memoryMisses, now.MemoryMisses)
+	for _, b := range now.Bundles {
+		at := 0.0
+		if !b.Success.IsZero() {
+			at = float64(b.Success.UnixMilli()) / 1000
+		}
+		to <- prometheus.MustNewConstMetric(bundleSuccess, prometheus.GaugeValue, at, b.Name)
+		count(bundleErrors, b.Errors, b.Name)
+	}
+	if l := now.Log; l != nil {
+		count(logEvents, l.Recorded, "recorded")
+		count(logEvents, l.Sampled, "sampled")
+		count(logEvents, l.Dropped, "dropped")
+		count(logEvents, l.Failed, "failed")
+	}
+	if s := now.Shadow; s != nil {
+		count(shadowDecisions, s.Same, "same")
+		count(shadowDecisions, s.Different, "different")
+		count(shadowDecisions, s.Dropped, "dropped")
+	}
+}
