@@ -34,14 +34,16 @@ var edges = []edge{
 	{"cmd/gatehouse/demo", "", "the demo application is an upstream like any other, and knows nothing of the gateway"},
 	{"cmd/gatehouse/...", "cmd/gatehouse/... proxy/... session/... policy/... idp/...", "the only place that knows both halves"},
 	{"bench", "", "load from outside: it measures the program, not its packages"},
+	{"bench/decide", "policy session", "one decision by itself, beside OPA's own server"},
 
 	{"proxy", "proxy/... policy session", "request → verdict: the chain is proxy → policy → session"},
 	{"proxy/canon", "", "bytes → canonical request; knows no rule"},
 	{"proxy/route", "proxy/canon", "the request chooses the route, never the identity"},
 	{"proxy/identity", "session", "tells an upstream who asked"},
 	{"proxy/principal", "session policy", "remembers verified credentials, verifies none"},
+	{"proxy/body", "policy", "reads what rules may judge, and gives it back as it came; knows no rule"},
 	{"proxy/upstream", "", "carries bytes; what may pass was decided before"},
-	{"proxy/whatif", "proxy/... policy session", "asks the gate without a request"},
+	{"proxy/whatif", "proxy/... policy/... session", "asks the gate without a request, about a log of decisions too"},
 	{"proxy/extauthz", "proxy/... policy session", "answers the same verdict over gRPC"},
 
 	{"session", "", "who is asking: the root of the chain"},
@@ -104,6 +106,9 @@ var libraries = []outside{
 	{"gopkg.in/yaml.v3", "internal/conf", "one YAML dialect, strict"},
 	{"go.yaml.in", "internal/conf", "one YAML dialect, strict"},
 	{"github.com/spf13/cobra", "cmd/gatehouse/...", "the command line stays at the door"},
+	{"github.com/fsnotify/fsnotify", "internal/watch", "polling catches what it misses; one place does both"},
+	{"github.com/prometheus", "internal/telemetry", "names and labels of metrics have one home"},
+	{"go.opentelemetry.io", "policy/declog internal/telemetry", "an edge: where logs and traces go"},
 	{"github.com/redis", "session/redisstore internal/testenv", "sessions on a server"},
 }
 

@@ -30,8 +30,9 @@ type Condition struct {
 	// where the credential does not tell groups: a token without the claim, an
 	// issuer without groups_claim, a client that bearer.clients does not list.
 	Groups []string `yaml:"groups"`
-	// Scopes is met by an access token that was granted one of these scopes,
-	// each by its full name. It is unknown for a session. To demand several
+	// Scopes is met by a credential that was granted one of these scopes, each by
+	// its full name: an access token, or a session by the access token behind it.
+	// It is unknown where the credential does not tell scopes. To demand several
 	// scopes use all_of.
 	Scopes []string `yaml:"scopes"`
 	// Users is met by a person whose subject or username is one of these; an
@@ -57,7 +58,7 @@ type Condition struct {
 	IP []netip.Prefix `yaml:"ip"`
 	// Time is met while one of these windows is open. Alone it asks for
 	// signed-in too.
-	Time []Window `yaml:"time"`
+	Time Windows `yaml:"time"`
 	// Method is met by a request with one of these methods, in upper case; GET
 	// takes HEAD too. Alone it asks for signed-in too.
 	Method []string `yaml:"method"`
@@ -72,49 +73,6 @@ type Condition struct {
 	OPA *OPA `yaml:"opa"`
 
 	at map[string]conf.Pos
-}
-
-// ClaimTest is what one claim must be. In YAML it is a scalar or a list, which
-// is Is, or a map of the other three, of which each that is given must hold.
-// Values are strings, numbers or booleans, compared with their type ("3" is not
-// 3). A value "{tenant}" is the path variable of that name.
-type ClaimTest struct {
-	// Is: the claim is, or as a list contains, one of these values.
-	Is []any `yaml:"-"`
-	// Equals: the claim is no list, and is one of these values.
-	Equals []any `yaml:"equals"`
-	// Prefix: the claim is, or as a list contains, a string that begins with one
-	// of these.
-	Prefix []string `yaml:"prefix"`
-	// Contains: the claim is a list and contains one of these values.
-	Contains []any `yaml:"contains"`
-}
-
-// Window is a span of time: every key that is given must hold.
-type Window struct {
-	Pos conf.Pos `yaml:"-"`
-	// Days are mon, tue, wed, thu, fri, sat, sun, or spans such as mon-fri.
-	// Default every day.
-	Days []string `yaml:"days"`
-	// Hours is "08:00-18:00": from the first minute until before the last one;
-	// "22:00-06:00" goes on into the next day, and its day is the one it began
-	// on. Default the whole day.
-	Hours string `yaml:"hours"`
-	// Zone is a name of the IANA time zone database. Default UTC.
-	Zone string `yaml:"zone"`
-	// From and Until bound the time, RFC 3339 with offset: from the first on,
-	// before the second. Default unbounded.
-	From  string `yaml:"from"`
-	Until string `yaml:"until"`
-}
-
-// UnmarshalConf reads both forms.
-func (t *ClaimTest) UnmarshalConf(n *conf.Node) {
-	if n.Kind() == conf.Map {
-		n.Decode(t)
-		return
-	}
-	n.Decode(&t.Is)
 }
 
 // OPA names a rule written by the operator.
@@ -141,63 +99,82 @@ func (c *Condition) UnmarshalConf(n *conf.Node) {
 	for _, key := range n.Keys() {
 		c.at[key] = n.Get(key).Pos()
 		if key == "claims" && n.Get(key).Kind() == conf.Map {
-			for _, name := range n.Get(key).Keys() {
-				c.at["claims."+name] = n.Get(key).Get(name).Pos()
-			}
+			c.placeClaims(n.Get(key))
 		}
 	}
 	n.Decode(c)
 	for _, p := range c.problems() {
-		at := n
-		if p.key != "" {
-			at = n.Get(p.key)
+		p.node(n).Errorf("%s", p.text)
+	}
+}
+
+// placeClaims notes where the claims of n, a map, and the forms below them stand.
+func (c *Condition) placeClaims(n *conf.Node) {
+	for _, name := range n.Keys() {
+		test := n.Get(name)
+		c.at[claimKey(name, formIs)] = test.Pos()
+		for _, f := range []form{formEquals, formPrefix, formContains} {
+			if below := test.Get(formKey[f]); below != nil {
+				c.at[claimKey(name, f)] = below.Pos()
+			}
 		}
-		at.Errorf("%s", p.text)
 	}
 }
 
 // problem is what is wrong with one key of a condition, or, with key "", with
 // the condition itself.
 type problem struct {
-	key, text string
+	key string
+	// item is which item of the list under key, from 1 on; 0 for none. below are
+	// the keys under that.
+	item  int
+	below []string
+	// pos is where it stands, as far as that is known better than by key.
+	pos  conf.Pos
+	text string
+}
+
+func (p problem) say(format string, a ...any) problem {
+	p.text = fmt.Sprintf(format, a...)
+	return p
+}
+
+// node returns what the problem is about, below n.
+func (p problem) node(n *conf.Node) *conf.Node {
+	if p.key == "" {
+		return n
+	}
+	at := n.Get(p.key)
+	if items := at.Items(); p.item > 0 && p.item <= len(items) {
+		at = items[p.item-1]
+	}
+	for _, key := range p.below {
+		if next := at.Get(key); next != nil {
+			at = next
+		}
+	}
+	return at
 }
 
 // problems looks at this condition alone, not at those below it.
 func (c *Condition) problems() []problem {
 	var found []problem
-	add := func(key, format string, a ...any) {
-		found = append(found, problem{key, fmt.Sprintf(format, a...)})
-	}
+	report := func(p problem) { found = append(found, p) }
+	add := func(key, format string, a ...any) { report(problem{key: key}.say(format, a...)) }
 	if len(c.keys()) == 0 && len(c.at) == 0 && !c.SignedIn {
 		add("", "the map of conditions is empty; write signed-in, anyone or nobody to mean that")
 	}
 	for _, key := range []string{"groups", "scopes", "users", "clients", "email_domains"} {
-		list := *c.list(key)
-		if _, given := c.at[key]; given && len(list) == 0 {
-			add(key, "%s is empty, so nobody could ever pass; name at least one", key)
-		}
-		for _, v := range list {
-			if v == "" || !utf8.ValidString(v) {
-				add(key, "%s names %q, which nothing can equal", key, v)
-			}
-			if key == "email_domains" && (strings.Contains(v, "@") || strings.Contains(v, "*")) {
-				add(key, "email_domains names %q, want a domain alone, such as example.com; each subdomain is named by itself", v)
-			}
-		}
+		c.listProblems(key, add)
 	}
-	for _, key := range []string{"any_of", "all_of", "ip", "claims"} {
+	for _, key := range []string{"any_of", "all_of", "ip", "claims", "time", "method"} {
 		if _, given := c.at[key]; given && !slices.Contains(c.keys(), key) {
 			add(key, "%s is empty; leave it out or name at least one", key)
 		}
 	}
-	c.claimProblems(add)
-	for _, p := range c.IP {
-		if p.Addr().Is4In6() {
-			add("ip", "ip names %s; write the IPv4 network itself", p)
-		} else if p != p.Masked() {
-			add("ip", "ip names %s, which is no network address; did you mean %s?", p, p.Masked())
-		}
-	}
+	c.claimProblems(report)
+	c.timeProblems(report)
+	c.requestProblems(add)
 	if c.OPA != nil {
 		if _, err := parseRuleRef(c.OPA.Rule); err != nil {
 			add("opa", "%v", err)
@@ -209,21 +186,64 @@ func (c *Condition) problems() []problem {
 	return found
 }
 
-func (c *Condition) claimProblems(add func(key, format string, a ...any)) {
-	for name, test := range c.Claims {
-		values := test.Is
-		if name == "" || !utf8.ValidString(name) {
-			add("claims", "claims names the claim %q, which no token can have", name)
+func (c *Condition) listProblems(key string, add func(key, format string, a ...any)) {
+	list := *c.list(key)
+	if _, given := c.at[key]; given && len(list) == 0 {
+		add(key, "%s is empty, so nobody could ever pass; name at least one", key)
+	}
+	for _, v := range list {
+		if v == "" || !utf8.ValidString(v) {
+			add(key, "%s names %q, which nothing can equal", key, v)
 		}
-		if len(values) == 0 {
-			add("claims", "claim %q has no value to equal", name)
-		}
-		for _, v := range values {
-			if _, err := literal(v); err != nil {
-				add("claims", "claim %q: %v", name, err)
-			}
+		if key == "email_domains" && (strings.Contains(v, "@") || strings.Contains(v, "*")) {
+			add(key, "email_domains names %q, want a domain alone, such as example.com; each subdomain is named by itself", v)
 		}
 	}
+}
+
+func (c *Condition) timeProblems(report func(problem)) {
+	for i, w := range c.Time {
+		_, wrong := w.read()
+		for _, p := range wrong {
+			at := problem{key: "time", item: i + 1, pos: w.Pos, text: p.text}
+			if p.key != "" {
+				at.below = []string{p.key}
+			}
+			report(at)
+		}
+	}
+}
+
+// requestProblems looks at ip and method.
+func (c *Condition) requestProblems(add func(key, format string, a ...any)) {
+	for _, p := range c.IP {
+		if p.Addr().Is4In6() {
+			add("ip", "ip names %s; write the IPv4 network itself", p)
+		} else if p != p.Masked() {
+			add("ip", "ip names %s, which is no network address; did you mean %s?", p, p.Masked())
+		}
+	}
+	for _, m := range c.Method {
+		upper := strings.ToUpper(m)
+		switch {
+		case slices.Contains(methods, m):
+		case slices.Contains(methods, upper):
+			add("method", "method names %q, did you mean %s? Methods are case-sensitive", m, upper)
+		default:
+			add("method", "method names %q, which is not passed on and so never comes; want GET, POST, PUT, PATCH, DELETE and the like", m)
+		}
+	}
+}
+
+// methods are those that the proxy passes on, a test sees to that: RFC 9110 and
+// 5789, WebDAV and its children, LINK and UNLINK, and QUERY.
+var methods = []string{
+	"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS",
+	"ACL", "BASELINE-CONTROL", "BIND", "CHECKIN", "CHECKOUT", "COPY", "LABEL",
+	"LINK", "LOCK", "MERGE", "MKACTIVITY", "MKCALENDAR", "MKCOL",
+	"MKREDIRECTREF", "MKWORKSPACE", "MOVE", "ORDERPATCH", "PROPFIND",
+	"PROPPATCH", "QUERY", "REBIND", "REPORT", "SEARCH", "UNBIND", "UNCHECKOUT",
+	"UNLINK", "UNLOCK", "UPDATE", "UPDATEREDIRECTREF", "VERSION-CONTROL",
 }
 
 func (c *Condition) asksSignedIn() bool {
@@ -266,6 +286,8 @@ func (c *Condition) keys() []string {
 	}{
 		{"claims", len(c.Claims) > 0},
 		{"ip", len(c.IP) > 0},
+		{"time", len(c.Time) > 0},
+		{"method", len(c.Method) > 0},
 		{"any_of", len(c.AnyOf) > 0},
 		{"all_of", len(c.AllOf) > 0},
 		{"not", c.Not != nil},

@@ -8,7 +8,8 @@ import (
 	"gatehouse/internal/conf"
 )
 
-// Config is the key `policy` of the configuration.
+// Config is the key `policy` of the configuration. What is under Custom and Data
+// must not overlap: each package and each part of data has one source.
 type Config struct {
 	// Pos is where the key stands; its file's folder is where relative paths
 	// begin.
@@ -19,8 +20,9 @@ type Config struct {
 	Custom []Custom `yaml:"custom"`
 	// Data are files of JSON or YAML, by the name under which rules of the
 	// operator find them: tenants: data/tenants.yaml is data.tenants. The name is
-	// one word of letters, digits and _; gatehouse is reserved. At most 16 MiB a
-	// file. Default none.
+	// one word of letters, digits and _; gatehouse is reserved. The files end in
+	// .json, .yaml or .yml, and are read as strictly as this one: one document, no
+	// key twice. At most 16 MiB a file. Default none.
 	Data map[string]string `yaml:"data"`
 	// Memory remembers decisions for up to five seconds where everything that a
 	// rule reads is part of the key. Default true.
@@ -50,14 +52,18 @@ type Custom struct {
 	// Path is a file or a directory; "" for a bundle.
 	Path string `yaml:"-"`
 	// Bundle is the https URL (http on loopback) or the path of an OPA bundle, a
-	// tar.gz of Rego and data (https://www.openpolicyagent.org/docs/management-bundles).
+	// tar.gz of Rego and data (https://www.openpolicyagent.org/docs/management-bundles)
+	// of at most 64 MiB. WebAssembly, plans and patches in it are refused.
 	Bundle string `yaml:"bundle"`
-	// Key is the PEM file of the public key, or Secret the shared secret, that
+	// Key is the PEM file of the public key (RSA of at least 2048 bits, or an
+	// elliptic curve), or Secret the shared secret of at least 32 bytes, that
 	// signed the bundle; with either an unsigned bundle is refused. Without both
-	// anything is accepted that the server sends: over https only.
+	// anything is accepted that the server sends, over https, or that the file
+	// holds.
 	Key    string      `yaml:"key"`
 	Secret conf.Secret `yaml:"secret"`
-	// KeyID is the key id that the signature must name. Default "gatehouse".
+	// KeyID is the key id that the signature must name, in its header kid or its
+	// claim keyid. Default "gatehouse".
 	KeyID string `yaml:"key_id"`
 	// Algorithm of the signature: RS256, ES256, PS256, HS256 and their longer
 	// forms. Default RS256, HS256 with Secret.
@@ -70,13 +76,13 @@ type Custom struct {
 	// certificates instead of one the system trusts.
 	CA string `yaml:"ca"`
 	// Every is how often a URL is asked for a newer bundle (by ETag, RFC 9110
-	// §8.8.3), at least 1s. Default 60s.
+	// §8.8.3), or a file is read again, at least 1s. Default 60s.
 	Every time.Duration `yaml:"every"`
 }
 
 // UnmarshalConf reads both forms.
 func (c *Custom) UnmarshalConf(n *conf.Node) {
-	c.KeyID, c.Every = "gatehouse", time.Minute
+	c.KeyID, c.Every = defaultKeyID, time.Minute
 	if n.Kind() == conf.Map {
 		n.Decode(c)
 		return

@@ -3,7 +3,6 @@ package policy
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"maps"
 	"os"
@@ -18,51 +17,70 @@ import (
 const (
 	maxModule  = 1 << 20
 	maxModules = 1000
+	// generatedFile is what OPA's errors and traces call the generated module.
+	generatedFile = "gatehouse-routes.rego"
 )
 
 // ErrReserved is in the error of Compile when a module of an operator defines or
 // reads something below data.gatehouse.
 var ErrReserved = errors.New("data.gatehouse is reserved for what gatehouse generates")
 
-// loadCustom reads and parses the operators' modules, by file name. All
+// loadCustom reads and parses the operators' modules, which are one source. All
 // mistakes are reported together.
-func loadCustom(cfg Config) (map[string]*ast.Module, error) {
-	files, err := customFiles(cfg)
+func loadCustom(cfg Config) (source, error) {
+	s := source{name: "policy.custom", pos: cfg.Pos, modules: map[string]*ast.Module{}}
+	files, seen, err := customFiles(cfg)
+	s.files = seen
 	if err != nil {
-		return nil, err
+		return s, err
 	}
-	modules := map[string]*ast.Module{}
 	var errs []error
 	for _, file := range files {
-		m, err := loadModule(file)
+		text, err := readRegular(file, maxModule)
 		if err != nil {
 			errs = append(errs, &Error{Err: err})
 			continue
 		}
-		modules[file] = m
+		m, err := parseModule(file, string(text))
+		if err != nil {
+			errs = append(errs, &Error{Err: err})
+			continue
+		}
+		s.modules[file] = m
+		s.texts = append(s.texts, string(text))
 	}
-	return modules, errors.Join(errs...)
+	s.roots = packagesOf(s.modules)
+	return s, errors.Join(errs...)
 }
 
-// customFiles returns the files that cfg.Custom leads to, sorted, each once.
-func customFiles(cfg Config) ([]string, error) {
-	found := map[string]bool{}
+// customFiles returns the files that the paths of cfg.Custom lead to, sorted,
+// each once; and these with the folders that were searched.
+func customFiles(cfg Config) (files, seen []string, err error) {
+	found, folders := map[string]bool{}, map[string]bool{}
 	for _, entry := range cfg.Custom {
-		path := entry.Path
-		if path == "" {
-			return nil, &Error{cfg.Pos, errors.New("policy.custom names an empty path")}
+		path, pos := entry.Path, entry.Pos
+		if pos.Line == 0 {
+			pos = cfg.Pos
 		}
-		if !filepath.IsAbs(path) && cfg.Pos.File != "" {
-			path = filepath.Join(filepath.Dir(cfg.Pos.File), path)
+		switch {
+		case entry.Bundle != "" && path == "":
+			continue
+		case entry.Bundle != "":
+			return nil, nil, &Error{pos, errors.New("an entry of policy.custom names both a path and a bundle")}
+		case path == "":
+			return nil, nil, &Error{pos, errors.New("policy.custom names an empty path")}
+		case isArchive(path):
+			return nil, nil, &Error{pos, fmt.Errorf("%s is a bundle, not a module; write { bundle: %s }", path, path)}
 		}
-		if err := collect(filepath.Clean(path), found); err != nil {
-			return nil, &Error{cfg.Pos, fmt.Errorf("read policy.custom: %w", err)}
+		if err := collect(filepath.Clean(beside(pos, path)), found, folders); err != nil {
+			return nil, nil, &Error{pos, fmt.Errorf("read policy.custom: %w", err)}
 		}
 	}
-	return slices.Sorted(maps.Keys(found)), nil
+	files = slices.Sorted(maps.Keys(found))
+	return files, append(slices.Sorted(maps.Keys(folders)), files...), nil
 }
 
-func collect(path string, found map[string]bool) error {
+func collect(path string, found, folders map[string]bool) error {
 	info, err := os.Stat(path)
 	if err != nil {
 		return err
@@ -83,7 +101,11 @@ func collect(path string, found map[string]bool) error {
 			}
 			return nil
 		}
-		if d.IsDir() || !strings.HasSuffix(file, ".rego") || strings.HasSuffix(file, "_test.rego") {
+		if d.IsDir() {
+			folders[file] = true
+			return nil
+		}
+		if !strings.HasSuffix(file, ".rego") || strings.HasSuffix(file, "_test.rego") {
 			return nil
 		}
 		if found[file] = true; len(found) > maxModules {
@@ -97,20 +119,15 @@ func collect(path string, found map[string]bool) error {
 	return err
 }
 
-func loadModule(file string) (*ast.Module, error) {
-	f, err := os.Open(file)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, maxModule+1))
-	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", file, err)
+// parseModule parses a module of an operator; file is what errors call it.
+func parseModule(file, text string) (*ast.Module, error) {
+	if file == generatedFile {
+		return nil, fmt.Errorf("%s: the name of this file is reserved", file)
 	}
 	if len(text) > maxModule {
 		return nil, fmt.Errorf("read %s: more than %d bytes", file, maxModule)
 	}
-	m, err := ast.ParseModuleWithOpts(file, string(text), ast.ParserOptions{
+	m, err := ast.ParseModuleWithOpts(file, text, ast.ParserOptions{
 		RegoVersion: ast.RegoV1, Capabilities: capabilities(),
 	})
 	if err != nil {
@@ -165,13 +182,17 @@ func parseRuleRef(rule string) (ast.Ref, error) {
 	return ref, nil
 }
 
-// checkRule tells what is wrong with asking for the rule at path.
-func checkRule(c *ast.Compiler, rule string) error {
+// checkRule tells what is wrong with asking for the rule at path. A rule that is
+// nowhere may be in a bundle that is missing.
+func checkRule(c *ast.Compiler, rule string, lib library) error {
 	ref, err := parseRuleRef(rule)
 	if err != nil {
 		return err
 	}
 	rules := c.GetRulesExact(ref)
+	if len(rules) == 0 && len(lib.missing) > 0 {
+		return nil
+	}
 	if len(rules) == 0 {
 		return fmt.Errorf("no module of policy.custom defines %s", rule)
 	}

@@ -53,23 +53,29 @@ func TestOperatorsSeeTheWholeInput(t *testing.T) {
 		"route": "it",
 		"user": map[string]any{
 			"subject": "8d0c", "username": "bob", "email": "bob@example.com", "email_domain": "example.com",
-			"groups": []any{"staff"}, "name": "Bob", "acr": "1", "amr": []any{"pwd"}, "auth_time": 1700000000,
+			"groups": []any{"staff"}, "name": "Bob", "acr": "1", "amr": []any{"pwd"}, "auth_time": 1700000000, "mfa": false,
 		},
+		"time": 1800000000123456789,
 		"credential": map[string]any{
-			"kind": "session", "issuer": "https://login.example.com", "subject": "8d0c", "client": "gatehouse",
+			"kind": "session", "issuer": "https://login.example.com", "subject": "8d0c", "client": "gatehouse", "scopes": []any{"openid"},
 			"claims": map[string]any{"department": "sales"},
 		},
 		"request": map[string]any{
 			"method": "GET", "host": "app.example.com", "path": "/a b/é", "query": "x=1&y", "client_ip": "203.0.113.9",
+			"variables": map[string]any{"tenant": "acme", "id": "7"}, "body_state": "parsed", "body": map[string]any{"a": []any{1, nil}},
 		},
 	}
 	text, _ := json.Marshal(want)
 	p := asks(t, "package orders\nallow if input == "+string(text)+"\n")
 	id := person(func(id *session.Identity) {
 		id.Name, id.ACR, id.AMR, id.AuthTime = "Bob", "1", []string{"pwd"}, time.Unix(1700000000, 0)
+		id.Scopes = []string{"openid"}
 	})
 	q := Query{Identity: id, Method: "GET", Host: "app.example.com", Path: "/a b/é", RawQuery: "x=1&y"}
 	q.ClientIP = netip.MustParseAddr("::ffff:203.0.113.9")
+	q.Time = time.Unix(1800000000, 123456789)
+	q.Variables = []Variable{{"tenant", "acme"}, {"id", "7"}}
+	q.Body = Body{BodyParsed, map[string]any{"a": []any{json.Number("1"), nil}}}
 	if d := p.Decide(context.Background(), q); d.Outcome != OutcomeAllow {
 		t.Errorf("Decide = %s %s (%v): the input is not as documented", d.Outcome, d.Reason, d.Err)
 	}
@@ -133,7 +139,7 @@ allow if {
 }
 
 func TestAnUnboundedInputDenies(t *testing.T) {
-	p := asks(t, "package orders\nallow := true\n")
+	p := asks(t, "package orders\nallow if input.credential.claims\n")
 	allows(t, p, person(), OPAAllow)
 	big := strings.Repeat("x", maxInput)
 	for _, v := range []any{big, []any{big}, map[string]any{"a": []any{big}}, map[string]any{big: 1}} {
@@ -148,7 +154,7 @@ type panics struct{}
 func (panics) MarshalJSON() ([]byte, error) { panic("boom") }
 
 func TestAPanicDenies(t *testing.T) {
-	p := asks(t, "package orders\nallow := true\n")
+	p := asks(t, "package orders\nallow if input.credential.claims\n")
 	denies(t, p, person(func(id *session.Identity) { id.Claims = map[string]any{"c": panics{}} }), OPAError)
 	denies(t, p, person(func(id *session.Identity) { id.Claims = map[string]any{"c": json.Number("1e999999999")} }), OPAError)
 }

@@ -8,24 +8,45 @@ import (
 
 	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/open-policy-agent/opa/v1/metrics"
-	"github.com/open-policy-agent/opa/v1/rego"
 	"github.com/open-policy-agent/opa/v1/topdown"
 )
 
 // decide evaluates rt's rule for somebody who is known.
 func (p *Policy) decide(ctx context.Context, rt *route, q Query) Decision {
+	if reason := rt.bodyReason(q.Body.State); reason != "" {
+		return Decision{Reason: reason, Rule: rt.pos}
+	}
+	q.Time = timeOf(q)
 	input, err := rt.input(q)
 	if err != nil {
 		return rt.failed(err)
 	}
-	rs, err := p.eval(ctx, rt, p.allowed, input)
+	e := p.evaluation(rt, input, q.Time)
+	ok, err := p.holds(ctx, e, rt.decider.both)
 	if err != nil {
 		return rt.failed(err)
 	}
-	if rs.Allowed() {
+	if ok {
 		return Decision{Outcome: OutcomeAllow, Reason: rt.reason, Rule: rt.pos}
 	}
-	return p.refusal(ctx, rt, q, input)
+	if rt.required == nil {
+		return p.refusal(ctx, rt, q, e)
+	}
+	if ok, err = p.holds(ctx, e, rt.decider.may); err != nil {
+		return rt.failed(err)
+	}
+	if ok {
+		return p.stepUp(ctx, rt, q, e)
+	}
+	return p.refusal(ctx, rt, q, e)
+}
+
+// timeOf returns when q came.
+func timeOf(q Query) time.Time {
+	if q.Time.IsZero() {
+		return time.Now()
+	}
+	return q.Time
 }
 
 // failed is the refusal of a request about which nothing could be decided.
@@ -34,10 +55,10 @@ func (rt *route) failed(err error) Decision {
 }
 
 // refusal finds the reason for a request that was not allowed.
-func (p *Policy) refusal(ctx context.Context, rt *route, q Query, input ast.Value) Decision {
+func (p *Policy) refusal(ctx context.Context, rt *route, q Query, e evaluation) Decision {
 	failed := rt.root
 	if !failed.kind.leaf() {
-		truths, err := p.truths(ctx, rt, input)
+		truths, err := p.truths(ctx, rt.root, e)
 		if err != nil {
 			return rt.failed(err)
 		}
@@ -46,38 +67,51 @@ func (p *Policy) refusal(ctx context.Context, rt *route, q Query, input ast.Valu
 	return Decision{Reason: denyReason(failed, q.Identity), Rule: cmp.Or(failed.pos, rt.pos)}
 }
 
-// truths asks OPA which leaves of rt are true. Rules of operators are not asked
+// stepUp is the decision on somebody who may, but who has not signed in as the
+// route requires. Who cannot sign in, cannot do so anew.
+func (p *Policy) stepUp(ctx context.Context, rt *route, q Query, e evaluation) Decision {
+	pos := cmp.Or(rt.required.pos, rt.pos)
+	if !isUser(q.Identity) {
+		return Decision{Reason: notAPerson(q.Identity), Rule: pos}
+	}
+	truths, err := p.truths(ctx, rt.required, e)
+	if err != nil {
+		return rt.failed(err)
+	}
+	missing := rt.required.leaves()[0]
+	for _, l := range rt.required.leaves() {
+		if truths(l) != isTrue {
+			missing = l
+			break
+		}
+	}
+	return Decision{Outcome: OutcomeStepUp, Reason: stepReason(missing), Rule: pos, Require: rt.require}
+}
+
+// truths asks OPA which leaves of n are true. Rules of operators are not asked
 // again and stay unknown: they come last, so they are at fault if nothing else
 // is.
-func (p *Policy) truths(ctx context.Context, rt *route, input ast.Value) (func(*node) truth, error) {
-	var names []*ast.Term
-	for _, l := range rt.root.leaves() {
-		if l.kind != kOPA {
-			names = append(names, ast.StringTerm(l.name))
+func (p *Policy) truths(ctx context.Context, n *node, e evaluation) (func(*node) truth, error) {
+	e.limit = 0
+	found := map[string]truth{}
+	for _, l := range n.leaves() {
+		if _, known := found[l.name]; known || l.kind == kOPA {
+			continue
 		}
-	}
-	object := input.(ast.Object).Copy()
-	object.Insert(ast.StringTerm("conditions"), ast.ArrayTerm(names...))
-	rs, err := p.eval(ctx, rt, p.met, object)
-	if err != nil {
-		return nil, err
-	}
-	met := map[string]bool{}
-	for _, r := range rs {
-		if name, ok := r.Bindings["name"].(string); ok {
-			met[name] = true
+		ok, err := p.holds(ctx, e, l.body)
+		if err != nil {
+			return nil, err
 		}
-	}
-	return func(l *node) truth {
 		switch {
-		case met[l.name]:
-			return isTrue
-		case l.kind != kOPA && l.known(input):
-			return isFalse
+		case ok:
+			found[l.name] = isTrue
+		case l.known(e.input):
+			found[l.name] = isFalse
 		default:
-			return isUnknown
+			found[l.name] = isUnknown
 		}
-	}, nil
+	}
+	return func(l *node) truth { return found[l.name] }, nil
 }
 
 // known tells whether input holds what the leaf looks at.
@@ -85,6 +119,11 @@ func (n *node) known(input ast.Value) bool {
 	has := func(path ...*ast.Term) bool {
 		_, err := input.Find(path)
 		return err == nil
+	}
+	for _, v := range n.variables() {
+		if !has(keyRequest, keyVariables, ast.StringTerm(v)) {
+			return false
+		}
 	}
 	switch n.kind {
 	case kSignedIn:
@@ -103,6 +142,16 @@ func (n *node) known(input ast.Value) bool {
 		return has(keyClaimValues, ast.StringTerm(n.claim))
 	case kIP:
 		return has(keyRequest, keyClientIP)
+	case kTime:
+		return has(keyTime)
+	case kMethod:
+		return has(keyRequest, keyMethod)
+	case kMFA:
+		return has(keyUser, keyMFA)
+	case kACR:
+		return has(keyUser, keyACR)
+	case kSignedInWithin:
+		return has(keyUser, keyAuthTime)
 	default:
 		return false
 	}
@@ -115,23 +164,66 @@ func recovered(err *error) {
 	}
 }
 
-// eval evaluates a prepared query for rt on input.
-func (p *Policy) eval(ctx context.Context, rt *route, pq rego.PreparedEvalQuery, input ast.Value, more ...rego.EvalOption) (rs rego.ResultSet, err error) {
+// evaluation is what is asked about: an input, and how to ask.
+type evaluation struct {
+	input ast.Value
+	// now is what Rego takes for the time.
+	now time.Time
+	// limit bounds each question; 0 for those that need no clock.
+	limit time.Duration
+	// unindexed keeps OPA from using its rule index.
+	unindexed bool
+	// tracer sees each step; nil for none.
+	tracer topdown.QueryTracer
+}
+
+func (p *Policy) evaluation(rt *route, input ast.Value, now time.Time) evaluation {
+	e := evaluation{input: input, now: now}
+	if rt.asks {
+		e.limit, e.unindexed = p.timeout, !p.indexed
+	}
+	return e
+}
+
+// holds tells whether the ground question body is true.
+func (p *Policy) holds(ctx context.Context, e evaluation, body ast.Body) (bool, error) {
+	ok := false
+	err := p.ask(ctx, e, body, func(topdown.QueryResult) error {
+		ok = true
+		return nil
+	})
+	return ok && err == nil, err
+}
+
+// ask evaluates body and calls found for each way in which it holds. body is
+// made of terms at load, never of text, and never of anything in a request.
+func (p *Policy) ask(ctx context.Context, e evaluation, body ast.Body, found func(topdown.QueryResult) error) (err error) {
 	defer recovered(&err)
 	stop := p.never
-	if rt.reads.has(fAll) {
+	if e.limit > 0 {
 		stop = topdown.NewCancel()
-		timer := time.AfterFunc(p.timeout, stop.Cancel)
+		timer := time.AfterFunc(e.limit, stop.Cancel)
 		defer timer.Stop()
 	}
-	options := append([]rego.EvalOption{
-		rego.EvalParsedInput(input),
-		rego.EvalExternalCancel(stop),
-		rego.EvalMetrics(metrics.NoOp()),
-	}, more...)
-	rs, err = pq.Eval(context.WithoutCancel(ctx), options...)
-	if err != nil {
-		return nil, fmt.Errorf("evaluate policy: %w", err)
+	q := topdown.NewQuery(body).
+		WithCompiler(p.compiler).
+		WithStore(p.store).
+		WithTransaction(p.txn).
+		WithCancel(stop).
+		WithInput(ast.NewTerm(e.input)).
+		WithTime(e.now).
+		WithIndexing(!e.unindexed).
+		WithMetrics(metrics.NoOp()).
+		// Without this a failing builtin is undefined, which `not` makes true.
+		WithStrictBuiltinErrors(true)
+	if e.limit == 0 {
+		q = q.WithVirtualCache(noRules{}).WithBaseCache(noData{})
 	}
-	return rs, nil
+	if e.tracer != nil {
+		q = q.WithQueryTracer(e.tracer)
+	}
+	if err := q.Iter(context.WithoutCancel(ctx), found); err != nil {
+		return fmt.Errorf("evaluate policy: %w", err)
+	}
+	return nil
 }

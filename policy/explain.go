@@ -7,10 +7,11 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/open-policy-agent/opa/v1/ast"
+	"github.com/open-policy-agent/opa/v1/topdown"
 
-	"gatehouse/internal/conf"
 	"gatehouse/session"
 )
 
@@ -37,9 +38,13 @@ type Explanation struct {
 	Error   string  `json:"error,omitempty"`
 	// Root is the tree of conditions; nil if the route is for anyone or nobody.
 	Root *Finding `json:"conditions,omitempty"`
+	// Require is what came of `require`, one condition or all of several; nil for
+	// a route without.
+	Require *Finding `json:"require,omitempty"`
 	// WouldChange are ways to the other outcome, each enough by itself, as what
-	// the subject did: "joined group admins (rule gatehouse.yaml:21)". At most
-	// ten; nil if there is none.
+	// the subject did: "joined group admins (rule gatehouse.yaml:21)". From a
+	// refusal and from a step-up they lead to allow. At most ten; nil if there is
+	// none.
 	WouldChange []string `json:"would_change,omitempty"`
 }
 
@@ -50,6 +55,9 @@ type Finding struct {
 	Text string `json:"condition"`
 	// Rule is "file:line".
 	Rule string `json:"rule,omitempty"`
+	// Key is equal for one condition of a file and different for others: its text
+	// and its place. "" if it has children.
+	Key string `json:"-"`
 	// Has is what the subject has of that which the condition looks at, in
 	// words; "" for any_of, all_of and not.
 	Has string `json:"has,omitempty"`
@@ -59,6 +67,8 @@ type Finding struct {
 	Children []*Finding `json:"children,omitempty"`
 
 	node *node
+	// wants is what a leaf wants, with the path variables put in.
+	wants string
 }
 
 // Explain decides q as Decide does, and accounts for it. It asks each condition
@@ -77,12 +87,16 @@ func (p *Policy) Explain(ctx context.Context, q Query) Explanation {
 	if rt.root == nil {
 		return e
 	}
+	q.Time = timeOf(q)
 	truths, answers, err := p.account(ctx, rt, q)
 	if err != nil && e.Error == "" {
 		e.Error = err.Error()
 	}
 	e.Root = finding(rt.root, q, truths, answers)
-	e.WouldChange = e.Root.wouldChange(q.Identity, d.Outcome)
+	if rt.required != nil {
+		e.Require = finding(rt.required, q, truths, answers)
+	}
+	e.WouldChange = wouldChange(e, rt, q)
 	return e
 }
 
@@ -97,48 +111,113 @@ func (p *Policy) account(ctx context.Context, rt *route, q Query) (func(*node) t
 	if err != nil {
 		return unknown, nil, err
 	}
-	truths, err := p.truths(ctx, rt, input)
+	e := p.evaluation(rt, input, q.Time)
+	truths, err := p.truths(ctx, rt.root, e)
 	if err != nil {
 		return unknown, nil, err
+	}
+	strong := unknown
+	if rt.required != nil {
+		if strong, err = p.truths(ctx, rt.required, e); err != nil {
+			return unknown, nil, err
+		}
 	}
 	said := map[string]truth{}
 	answers := map[string]string{}
 	for _, l := range rt.root.leaves() {
 		if l.kind == kOPA {
-			said[l.values[0]], answers[l.values[0]] = p.ask(ctx, rt, l.values[0], input)
+			said[l.values[0]], answers[l.values[0]] = p.hear(ctx, e, l.values[0])
 		}
 	}
 	return func(n *node) truth {
-		if n.kind == kOPA {
+		switch n.kind {
+		case kOPA:
 			return said[n.values[0]]
+		case kMFA, kACR, kSignedInWithin:
+			return strong(n)
 		}
 		return truths(n)
 	}, answers, nil
 }
 
-// ask evaluates an operator's rule by itself and returns its answer, as a truth
+// hear evaluates an operator's rule by itself and returns its answer, as a truth
 // and in words.
-func (p *Policy) ask(ctx context.Context, rt *route, rule string, input ast.Value) (truth, string) {
-	pq, err := p.query(ctx, "answer = "+rule)
+func (p *Policy) hear(ctx context.Context, e evaluation, rule string) (truth, string) {
+	ref, err := parseRuleRef(rule)
 	if err != nil {
 		return isUnknown, err.Error()
 	}
-	rs, err := p.eval(ctx, rt, pq, input)
-	if err != nil {
+	const name = ast.Var("answer")
+	var answer *ast.Term
+	err = p.ask(ctx, e, ast.NewBody(ast.Equality.Expr(ast.NewTerm(name), ast.NewTerm(ref))), func(found topdown.QueryResult) error {
+		answer = found[name]
+		return nil
+	})
+	switch {
+	case err != nil:
 		return isUnknown, err.Error()
-	}
-	if len(rs) == 0 {
+	case answer == nil:
 		return isUnknown, rule + " is undefined"
-	}
-	answer := rs[0].Bindings["answer"]
-	switch answer {
-	case true:
+	case answer.Value.Compare(ast.Boolean(true)) == 0:
 		return isTrue, rule + " is true"
-	case false:
+	case answer.Value.Compare(ast.Boolean(false)) == 0:
 		return isFalse, rule + " is false"
 	}
-	text, _ := json.Marshal(answer)
-	return isUnknown, fmt.Sprintf("%s is %.80s, which is no boolean", rule, text)
+	return isUnknown, fmt.Sprintf("%s is %.80s, which is no boolean", rule, answer)
+}
+
+// Input returns what OPA is asked about for q, as indented JSON: exactly the
+// parts that the route's rule reads. It returns nil where OPA is not asked: for
+// an unknown route, anyone, nobody, a query without identity, a body that the
+// route does not take.
+func (p *Policy) Input(q Query) ([]byte, error) {
+	input, _, err := p.asked(q)
+	if input == nil || err != nil {
+		return nil, err
+	}
+	v, err := ast.JSON(input)
+	if err != nil {
+		return nil, fmt.Errorf("write the input: %w", err)
+	}
+	return json.MarshalIndent(v, "", "  ")
+}
+
+// asked returns the input for q and how it is asked about; nil where OPA is not.
+func (p *Policy) asked(q Query) (ast.Value, *route, error) {
+	if q.Route < 0 || q.Route >= len(p.routes) || q.Identity == nil {
+		return nil, nil, nil
+	}
+	rt := &p.routes[q.Route]
+	if rt.root == nil || rt.bodyReason(q.Body.State) != "" {
+		return nil, nil, nil
+	}
+	q.Time = timeOf(q)
+	input, err := rt.input(q)
+	return input, rt, err
+}
+
+// maxTrace bounds what Trace returns, in steps.
+const maxTrace = 20_000
+
+// Trace returns OPA's account of how it decides q, step by step; "" where OPA is
+// not asked. The error is that of the evaluation; the trace leads up to it. Of a
+// trace beyond 20,000 steps the beginning is returned.
+func (p *Policy) Trace(ctx context.Context, q Query) (string, error) {
+	input, rt, err := p.asked(q)
+	if input == nil || err != nil {
+		return "", err
+	}
+	e := p.evaluation(rt, input, timeOf(q))
+	buffer := topdown.NewBufferTracer()
+	e.tracer = buffer
+	_, err = p.holds(ctx, e, rt.decider.both)
+	steps := *buffer
+	var b strings.Builder
+	topdown.PrettyTraceWithLocation(&b, steps[:min(len(steps), maxTrace)])
+	if len(steps) > maxTrace {
+		fmt.Fprintf(&b, "… and %d more steps\n", len(steps)-maxTrace)
+	}
+	return b.String(), err
 }
 
 func finding(n *node, q Query, truths func(*node) truth, answers map[string]string) *Finding {
@@ -152,6 +231,8 @@ func finding(n *node, q Query, truths func(*node) truth, answers map[string]stri
 		f.Text = "not"
 	default:
 		f.Text = n.text()
+		f.wants = strings.Join(wants(n, q.Variables), " or ")
+		f.Key = fmt.Sprintf("%s %s:%d:%d", f.Text, n.pos.File, n.pos.Line, n.pos.Column)
 	}
 	switch n.value(truths) {
 	case isTrue:
@@ -175,17 +256,21 @@ func finding(n *node, q Query, truths func(*node) truth, answers map[string]stri
 // has tells what the subject of q has of that which the leaf looks at.
 func has(n *node, q Query) string {
 	id := q.Identity
-	if n.kind == kIP {
+	switch n.kind {
+	case kIP:
 		if !q.ClientIP.IsValid() {
 			return "address unknown"
 		}
 		return q.ClientIP.Unmap().String()
+	case kMethod:
+		return cmp.Or(plain(q.Method), "method unknown")
+	case kTime:
+		return hasTime(n, q.Time)
 	}
 	if id == nil {
 		return "not signed in"
 	}
-	switch n.kind {
-	case kSignedIn, kGroups, kUsers, kEmailDomains:
+	if n.kind.personal() {
 		if !id.Person {
 			return "a machine, client " + plain(id.ClientID)
 		}
@@ -193,7 +278,79 @@ func has(n *node, q Query) string {
 			return "a token of client " + plain(id.ClientID) + ", which bearer.clients does not list"
 		}
 	}
-	return hasOf(n, id)
+	if n.kind == kMFA || n.kind == kACR || n.kind == kSignedInWithin {
+		return hasSignedIn(n, id, q.Time)
+	}
+	text := hasOf(n, id)
+	for _, name := range n.variables() {
+		text += "; the path has {" + name + "} = " + pathHas(name, q.Variables)
+	}
+	return text
+}
+
+// wants returns the values of n for a reader.
+func wants(n *node, set []Variable) []string {
+	return each(n.values, func(v string) string {
+		if name := n.variableOf(v); name != "" {
+			return pathHas(name, set) + " ({" + name + "} of the path)"
+		}
+		if n.kind == kClaim || n.kind == kTime {
+			return v
+		}
+		return plain(v)
+	})
+}
+
+func pathHas(name string, set []Variable) string {
+	for _, v := range set {
+		if v.Name == name {
+			return plain(v.Value)
+		}
+	}
+	return "nothing"
+}
+
+// hasTime writes now as each window of n reads it.
+func hasTime(n *node, now time.Time) string {
+	var all []string
+	for _, w := range n.windows {
+		at := now.UTC()
+		if zone, err := time.LoadLocation(w.zone); err == nil {
+			at = now.In(zone)
+		}
+		if text := at.Format("Mon 2006-01-02 15:04:05 MST"); !slices.Contains(all, text) {
+			all = append(all, text)
+		}
+	}
+	return strings.Join(all, ", ")
+}
+
+// hasSignedIn tells how the person signed in.
+func hasSignedIn(n *node, id *session.Identity, now time.Time) string {
+	switch n.kind {
+	case kMFA:
+		how := "amr " + strings.Join(each(id.AMR, plain), " ")
+		if len(id.AMR) == 0 {
+			how = "no amr"
+		}
+		if id.ACR != "" {
+			how += ", acr " + plain(id.ACR)
+		}
+		return how
+	case kACR:
+		if id.ACR == "" {
+			return "no acr"
+		}
+		return "acr " + plain(id.ACR)
+	}
+	switch age := now.Sub(id.AuthTime); {
+	case id.AuthTime.IsZero():
+		return "time of sign-in not told"
+	case age < -clockSkew:
+		return "signed in " + duration(-age.Truncate(time.Second)) + " from now, by the issuer's clock"
+	default:
+		return "signed in " + duration(max(age, 0).Truncate(time.Second)) + " ago"
+	}
 }
 
 func hasOf(n *node, id *session.Identity) string {
@@ -206,8 +363,8 @@ func hasOf(n *node, id *session.Identity) string {
 		}
 		return shown("group", id.Groups)
 	case kScopes:
-		if id.Credential != session.Bearer {
-			return "a session, which has no scopes"
+		if id.Scopes == nil {
+			return "scopes not told"
 		}
 		return shown("scope", id.Scopes)
 	case kUsers:
@@ -243,147 +400,4 @@ func shown(what string, values []string) string {
 		return "no " + what
 	}
 	return strings.Join(each(values, plain), ", ")
-}
-
-// noHit is what suffices for a refusal: Miss or Unknown.
-const noHit Result = "no hit"
-
-// maxWays bounds what WouldChange lists.
-const maxWays = 10
-
-// step is something that would make a condition come out as wanted.
-type step struct {
-	text string
-	pos  conf.Pos
-}
-
-// wouldChange returns the ways from outcome to the other one.
-func (f *Finding) wouldChange(id *session.Identity, outcome Outcome) []string {
-	want := Hit
-	if outcome == OutcomeAllow {
-		want = noHit
-	}
-	var texts []string
-	for _, way := range f.ways(want, id) {
-		if text := sentence(way, id); text != "" && !slices.Contains(texts, text) {
-			texts = append(texts, text)
-		}
-	}
-	return texts
-}
-
-// ways returns alternatives, each a list of steps that together give f the
-// result want. A list without steps means that it is so already; no list means
-// that nothing helps.
-func (f *Finding) ways(want Result, id *session.Identity) [][]step {
-	if f.Result == want || want == noHit && f.Result != Hit {
-		return [][]step{{}}
-	}
-	n := f.node
-	switch {
-	case n.kind == kNot && want == Hit:
-		return f.Children[0].ways(Miss, id)
-	case n.kind == kNot:
-		return f.Children[0].ways(Hit, id)
-	case n.kind.leaf():
-		return [][]step{f.change(want, id)}
-	case (n.kind == kAnyOf) == (want == Hit):
-		var all [][]step
-		for _, c := range f.Children {
-			all = append(all, c.ways(want, id)...)
-		}
-		return all[:min(len(all), maxWays)]
-	}
-	all := [][]step{{}}
-	for _, c := range f.Children {
-		var longer [][]step
-		for _, way := range all {
-			for _, more := range c.ways(want, id) {
-				longer = append(longer, slices.Concat(way, more))
-			}
-		}
-		all = longer[:min(len(longer), maxWays)]
-	}
-	return all
-}
-
-// sentence joins the steps of one way; the steps of people's rules need a person
-// to begin with.
-func sentence(way []step, id *session.Identity) string {
-	if len(way) == 0 {
-		return ""
-	}
-	var texts []string
-	var at []conf.Pos
-	for _, s := range way {
-		if !slices.Contains(texts, s.text) {
-			texts = append(texts, s.text)
-		}
-		at = append(at, s.pos)
-	}
-	if id == nil && !slices.ContainsFunc(texts, authenticates) {
-		texts = append([]string{"signed in"}, texts...)
-	}
-	text := strings.Join(texts, " and ")
-	if where := strings.Trim(places(at), " ()"); where != "" {
-		text += " (rule " + where + ")"
-	}
-	return text
-}
-
-func authenticates(text string) bool {
-	return text == "signed in" || strings.HasPrefix(text, "sent an access token")
-}
-
-// change says what the subject would have done for the leaf f to be a hit, or
-// not to be one.
-func (f *Finding) change(want Result, id *session.Identity) []step {
-	n := f.node
-	values := strings.Join(each(n.values, plain), " or ")
-	if n.kind == kClaim {
-		values = strings.Join(n.values, " or ")
-	}
-	if want != Hit {
-		return []step{{closing(f, values), n.pos}}
-	}
-	steps := []step{{opening(n, values), n.pos}}
-	switch n.kind {
-	case kSignedIn, kGroups, kUsers, kEmailDomains:
-		switch {
-		case id == nil || isUser(id):
-			return steps
-		case n.kind == kSignedIn:
-			steps = nil
-		}
-		if !id.Person {
-			return append([]step{{"signed in as a person", n.pos}}, steps...)
-		}
-		return append([]step{{"used a client that bearer.clients lists", n.pos}}, steps...)
-	}
-	return steps
-}
-
-func opening(n *node, values string) string {
-	return [...]string{
-		kSignedIn: "signed in", kGroups: "joined group " + values,
-		kScopes: "sent an access token with scope " + values, kUsers: "was user " + values,
-		kClients: "used client " + values, kEmailDomains: "had a verified e-mail address at " + values,
-		kClaim: "had claim " + plain(n.claim) + " = " + values, kIP: "came from " + values,
-		kOPA: "got true from " + values,
-	}[n.kind]
-}
-
-func closing(f *Finding, values string) string {
-	if f.node.kind == kGroups && f.Result == Hit {
-		return "left group " + values
-	}
-	return [...]string{
-		kSignedIn: "was not signed in", kGroups: "was known to be outside group " + values,
-		kScopes:       "sent an access token known to lack scope " + values,
-		kUsers:        "was known to be another user than " + values,
-		kClients:      "used another client than " + values,
-		kEmailDomains: "had a verified e-mail address outside " + values,
-		kClaim:        "had a claim " + plain(f.node.claim) + " other than " + values,
-		kIP:           "came from outside " + values, kOPA: "got false from " + values,
-	}[f.node.kind]
 }

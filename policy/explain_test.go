@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"gatehouse/session"
 )
@@ -14,7 +15,8 @@ import (
 func explain(p *Policy, route int, id *session.Identity) Explanation {
 	return p.Explain(context.Background(), Query{
 		Route: route, Identity: id, Method: "GET", Host: "app.example.com", Path: "/orders/eu/7",
-		ClientIP: netip.MustParseAddr("203.0.113.9"),
+		ClientIP: netip.MustParseAddr("203.0.113.9"), Time: base.Add(9 * time.Hour),
+		Variables: []Variable{{"tenant", "acme"}},
 	})
 }
 
@@ -39,6 +41,10 @@ func tell(b *strings.Builder, who string, e Explanation) {
 	if e.Root != nil {
 		walk(e.Root, "  ")
 	}
+	if e.Require != nil {
+		b.WriteString("  require\n")
+		walk(e.Require, "    ")
+	}
 	for _, w := range e.WouldChange {
 		b.WriteString("  would change: " + w + "\n")
 	}
@@ -51,7 +57,10 @@ func TestExplanations(t *testing.T) {
 		id   *session.Identity
 	}{
 		{"nobody", nil},
-		{"bob", person()},
+		{"bob", person(func(id *session.Identity) {
+			id.AuthTime, id.AMR, id.ACR = base.Add(8*time.Hour+30*time.Minute), []string{"pwd"}, "bronze"
+			id.Claims = map[string]any{"tenant": "acme", "level": json.Number("2"), "tags": []any{"gold"}, "team": "us-1"}
+		})},
 		{"a contractor", person(inGroups("admins", "contractors"))},
 		{"a token of an unlisted client", person(byToken("orders.read"))},
 		{"orders-job", machine("orders.read")},

@@ -3,10 +3,11 @@ package policy
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
+	"time"
 
-	"github.com/open-policy-agent/opa/v1/rego"
 	"github.com/open-policy-agent/opa/v1/topdown"
 
 	"gatehouse/session"
@@ -30,6 +31,46 @@ func wide(t testing.TB, n int) *Policy {
 	return p
 }
 
+// alike makes a policy of n routes that have 100 rules between them.
+func alike(t testing.TB, n int) *Policy {
+	t.Helper()
+	var rules []Rule
+	for i := range n {
+		team := fmt.Sprint("team-", i%100)
+		cond := Condition{Groups: []string{team, "admins"}, Not: &Condition{Claims: map[string]ClaimTest{"suspended": {Is: []any{true}}}}}
+		rules = append(rules, Rule{Route: fmt.Sprint("route-", i), Allow: Allow{When: &cond}, Require: &Require{MFA: i%2 == 0, ACR: []string{"a"}}})
+	}
+	p, err := Compile(context.Background(), Config{}, rules)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// Routes with equal rules share one, so that many routes compile as fast as few.
+func TestEqualRulesAreCompiledOnce(t *testing.T) {
+	few, many := alike(t, 200), alike(t, 5000)
+	a, b := len(few.compiler.Modules[generatedFile].Rules), len(many.compiler.Modules[generatedFile].Rules)
+	if a != b || a == 0 {
+		t.Errorf("200 routes with 100 rules need %d rules of Rego, 5000 routes with the same need %d: want as many", a, b)
+	}
+	for _, route := range []int{0, 7, 107, 4907} {
+		id := person(inGroups("team-7"), func(id *session.Identity) { id.ACR, id.Claims = "a", map[string]any{"suspended": false} })
+		if d := many.Decide(context.Background(), Query{Route: route, Identity: id}); (d.Outcome == OutcomeAllow) != (route%100 == 7) {
+			t.Errorf("Decide(route %d) = %s %s", route, d.Outcome, d.Reason)
+		}
+	}
+	text := many.RouteModule(4907)
+	for _, part := range []string{"# route route-4907\n# has the same rule as route route-7\n", `allow["route-7"] if {`, `enough["route-7"] if`} {
+		if !strings.Contains(text, part) {
+			t.Errorf("RouteModule lacks %q\n%s", part, text)
+		}
+	}
+	if want := "# routes route-7, route-107, route-207, …\n"; !strings.Contains(many.Module(), want) {
+		t.Errorf("Module lacks %q", want)
+	}
+}
+
 // steps counts what OPA does: every enter, eval, redo, index look-up and so on.
 type steps struct{ n int }
 
@@ -45,7 +86,9 @@ func stepsOf(t *testing.T, p *Policy, q Query) int {
 		t.Fatal(err)
 	}
 	var s steps
-	if _, err := p.eval(context.Background(), rt, p.allowed, input, rego.EvalQueryTracer(&s)); err != nil {
+	e := p.evaluation(rt, input, time.Now())
+	e.tracer = &s
+	if _, err := p.holds(context.Background(), e, rt.decider.both); err != nil {
 		t.Fatal(err)
 	}
 	return s.n
@@ -69,11 +112,12 @@ func TestAllocationsOfADecision(t *testing.T) {
 		allow string
 		most  float64
 	}{
-		"nobody":    {nil, "{ groups: [admins] }", 0},
-		"anyone":    {nil, "anyone", 0},
-		"signed-in": {person(), "signed-in", 120},
-		"groups":    {person(inGroups("a", "b", "admins")), "{ groups: [admins] }", 130},
-		"scopes":    {machine("orders.read"), "{ scopes: [orders.read] }", 130},
+		"nobody":         {nil, "{ groups: [admins] }", 0},
+		"anyone":         {nil, "anyone", 0},
+		"signed-in":      {person(), "signed-in", 60},
+		"groups":         {person(inGroups("a", "b", "admins")), "{ groups: [admins] }", 65},
+		"scopes":         {machine("orders.read"), "{ scopes: [orders.read] }", 65},
+		"two conditions": {person(), "{ method: GET, groups: [staff] }", 90},
 	} {
 		p := one(t, limit.allow)
 		q := Query{Identity: limit.id}
@@ -122,6 +166,13 @@ func BenchmarkDecide(b *testing.B) {
 				}
 			})
 		}
+	}
+}
+
+func BenchmarkCompileAlike(b *testing.B) {
+	b.ReportAllocs()
+	for b.Loop() {
+		alike(b, 10_000)
 	}
 }
 

@@ -14,52 +14,10 @@ import (
 // maxInput bounds the strings of one input, in bytes.
 const maxInput = 256 << 10
 
-var errTooBig = errors.New("the input of the policy is more than 256 KiB")
-
-// field is a part of the input that a rule may read.
-type field uint16
-
-const (
-	fSubject field = 1 << iota
-	fUsername
-	fEmailDomain
-	fGroups
-	fUser // that there is a user at all
-	fClient
-	fScopes
-	fClientIP
-	// fAll is everything, for the rules of operators.
-	fAll
+var (
+	errTooBig     = errors.New("the input of the policy is more than 256 KiB")
+	errBodyTooBig = errors.New("the body in the input of the policy is more than 1 MiB")
 )
-
-// reads are the parts of the input that a rule reads. Others are left out of
-// its input, which is cheaper, and makes the rule a function of exactly these.
-type reads struct {
-	fields field
-	// claims are the names that YAML conditions look at, sorted.
-	claims []string
-}
-
-func readsOf(n *node) reads {
-	of := [...]field{
-		kSignedIn: fUser, kGroups: fGroups, kScopes: fScopes, kUsers: fSubject | fUsername, kClients: fClient,
-		kEmailDomains: fEmailDomain, kIP: fClientIP, kOPA: fAll,
-	}
-	var r reads
-	for _, l := range n.leaves() {
-		if l.kind == kClaim {
-			r.claims = append(r.claims, l.claim)
-			continue
-		}
-		r.fields |= of[l.kind]
-	}
-	slices.Sort(r.claims)
-	r.claims = slices.Compact(r.claims)
-	return r
-}
-
-// has tells whether f is read.
-func (r reads) has(f field) bool { return r.fields&(f|fAll) != 0 }
 
 // projection builds an input; it counts bytes as it goes.
 type projection struct {
@@ -69,56 +27,74 @@ type projection struct {
 // Terms that every input is made of. They are constants: OPA does not change
 // what it is given.
 var (
-	keyRoute       = ast.StringTerm("route")
-	keyUser        = ast.StringTerm("user")
-	keySubject     = ast.StringTerm("subject")
-	keyUsername    = ast.StringTerm("username")
-	keyName        = ast.StringTerm("name")
-	keyEmail       = ast.StringTerm("email")
-	keyEmailDomain = ast.StringTerm("email_domain")
-	keyGroups      = ast.StringTerm("groups")
-	keyACR         = ast.StringTerm("acr")
-	keyAMR         = ast.StringTerm("amr")
-	keyAuthTime    = ast.StringTerm("auth_time")
-	keyCredential  = ast.StringTerm("credential")
-	keyKind        = ast.StringTerm("kind")
-	keyIssuer      = ast.StringTerm("issuer")
-	keyClient      = ast.StringTerm("client")
-	keyScopes      = ast.StringTerm("scopes")
-	keyClaims      = ast.StringTerm("claims")
-	keyClaimValues = ast.StringTerm("claim_values")
-	keyRequest     = ast.StringTerm("request")
-	keyMethod      = ast.StringTerm("method")
-	keyHost        = ast.StringTerm("host")
-	keyPath        = ast.StringTerm("path")
-	keyQuery       = ast.StringTerm("query")
-	keyClientIP    = ast.StringTerm("client_ip")
+	keyRoute        = ast.StringTerm("route")
+	keyUser         = ast.StringTerm("user")
+	keySubject      = ast.StringTerm("subject")
+	keyUsername     = ast.StringTerm("username")
+	keyName         = ast.StringTerm("name")
+	keyEmail        = ast.StringTerm("email")
+	keyEmailDomain  = ast.StringTerm("email_domain")
+	keyGroups       = ast.StringTerm("groups")
+	keyACR          = ast.StringTerm("acr")
+	keyAMR          = ast.StringTerm("amr")
+	keyMFA          = ast.StringTerm("mfa")
+	keyAuthTime     = ast.StringTerm("auth_time")
+	keyCredential   = ast.StringTerm("credential")
+	keyKind         = ast.StringTerm("kind")
+	keyIssuer       = ast.StringTerm("issuer")
+	keyClient       = ast.StringTerm("client")
+	keyScopes       = ast.StringTerm("scopes")
+	keyClaims       = ast.StringTerm("claims")
+	keyClaimValues  = ast.StringTerm("claim_values")
+	keyClaimScalars = ast.StringTerm("claim_scalars")
+	keyClaimLists   = ast.StringTerm("claim_lists")
+	keyRequest      = ast.StringTerm("request")
+	keyMethod       = ast.StringTerm("method")
+	keyHost         = ast.StringTerm("host")
+	keyPath         = ast.StringTerm("path")
+	keyQuery        = ast.StringTerm("query")
+	keyClientIP     = ast.StringTerm("client_ip")
+	keyVariables    = ast.StringTerm("variables")
+	keyBodyState    = ast.StringTerm("body_state")
+	keyBody         = ast.StringTerm("body")
+	keyTime         = ast.StringTerm("time")
 )
 
 type pairs = [][2]*ast.Term
 
-// input returns what rt's rule is evaluated on. q.Identity is not nil.
+// maxBody bounds the parsed body of one input, in bytes: the largest that a
+// route can ask for.
+const maxBody = 1 << 20
+
+// input returns what rt's rule is evaluated on. q.Identity is not nil and q.Time
+// not zero.
 func (rt *route) input(q Query) (_ ast.Value, err error) {
 	defer recovered(&err)
 	var p projection
-	top := make(pairs, 0, 5)
+	r := rt.reads
+	top := make(pairs, 0, 8)
 	top = append(top, [2]*ast.Term{keyRoute, rt.term})
-	const ofUser = fSubject | fUsername | fEmailDomain | fGroups | fUser
-	if rt.reads.has(ofUser) && isUser(q.Identity) {
-		top = append(top, [2]*ast.Term{keyUser, p.user(rt.reads, q.Identity)})
+	if r.has(fTime) {
+		top = append(top, [2]*ast.Term{keyTime, ast.InternedTerm(q.Time.UnixNano())})
 	}
-	if rt.reads.has(fClient | fScopes) {
-		credential, err := p.credential(rt.reads, q.Identity)
+	const ofUser = fSubject | fUsername | fEmailDomain | fGroups | fMFA | fACR | fAuthTime | fUser | fName | fEmail | fAMR
+	if r.has(ofUser) && isUser(q.Identity) {
+		top = append(top, [2]*ast.Term{keyUser, p.user(r, q.Identity)})
+	}
+	if r.has(fClient|fScopes|fKind|fIssuer|fCredentialSubject) || len(r.asked) > 0 {
+		credential, err := p.credential(r, q.Identity)
 		if err != nil {
 			return nil, err
 		}
 		top = append(top, [2]*ast.Term{keyCredential, credential})
 	}
-	if len(rt.reads.claims) > 0 {
-		top = append(top, [2]*ast.Term{keyClaimValues, p.claimValues(rt.reads.claims, q.Identity.Claims)})
-	}
-	if rt.reads.has(fClientIP) {
-		top = append(top, [2]*ast.Term{keyRequest, p.request(rt.reads, q)})
+	top = p.claims(top, r, q.Identity.Claims)
+	if r.has(fClientIP | fMethod | fVariables | fHost | fPath) {
+		request, err := p.request(r, q)
+		if err != nil {
+			return nil, err
+		}
+		top = append(top, [2]*ast.Term{keyRequest, request})
 	}
 	if p.size > maxInput {
 		return nil, errTooBig
@@ -144,18 +120,23 @@ func (p *projection) user(r reads, id *session.Identity) *ast.Term {
 	if r.has(fGroups) && id.Groups != nil {
 		o = append(o, [2]*ast.Term{keyGroups, p.list(id.Groups)})
 	}
-	if r.has(fAll) {
+	if r.has(fName) {
 		o = p.add(o, keyName, id.Name)
-		if id.EmailVerified {
-			o = p.add(o, keyEmail, id.Email)
-		}
+	}
+	if r.has(fEmail) && id.EmailVerified {
+		o = p.add(o, keyEmail, id.Email)
+	}
+	if r.has(fAMR) && len(id.AMR) > 0 {
+		o = append(o, [2]*ast.Term{keyAMR, p.list(id.AMR)})
+	}
+	if r.has(fACR) {
 		o = p.add(o, keyACR, id.ACR)
-		if len(id.AMR) > 0 {
-			o = append(o, [2]*ast.Term{keyAMR, p.list(id.AMR)})
-		}
-		if !id.AuthTime.IsZero() {
-			o = append(o, [2]*ast.Term{keyAuthTime, ast.InternedTerm(id.AuthTime.Unix())})
-		}
+	}
+	if r.has(fMFA) {
+		o = append(o, [2]*ast.Term{keyMFA, ast.InternedTerm(id.MFA)})
+	}
+	if r.has(fAuthTime) && !id.AuthTime.IsZero() {
+		o = append(o, [2]*ast.Term{keyAuthTime, ast.InternedTerm(id.AuthTime.Unix())})
 	}
 	return ast.ObjectTerm(o...)
 }
@@ -167,18 +148,24 @@ func (p *projection) credential(r reads, id *session.Identity) (*ast.Term, error
 	if r.has(fClient) && id.ClientNamed {
 		o = p.add(o, keyClient, id.ClientID)
 	}
-	// A session has no scopes to lack: they stay unknown.
-	if r.has(fScopes) && id.Credential == session.Bearer && id.Scopes != nil {
+	// A credential that tells no scopes is not one that was granted none.
+	if r.has(fScopes) && id.Scopes != nil {
 		o = append(o, [2]*ast.Term{keyScopes, p.list(id.Scopes)})
 	}
-	if r.has(fAll) {
+	if r.has(fKind) {
 		o = p.add(o, keyKind, string(id.Credential))
+	}
+	if r.has(fIssuer) {
 		o = p.add(o, keyIssuer, id.Issuer)
+	}
+	if r.has(fCredentialSubject) {
 		o = p.add(o, keySubject, id.Subject)
-		if p.count(id.Claims); p.size > maxInput {
+	}
+	if given := askedClaims(r, id.Claims); given != nil {
+		if p.count(given); p.size > maxInput {
 			return nil, errTooBig
 		}
-		claims, err := ast.InterfaceToValue(id.Claims)
+		claims, err := ast.InterfaceToValue(given)
 		if err != nil {
 			return nil, err
 		}
@@ -187,16 +174,92 @@ func (p *projection) credential(r reads, id *session.Identity) (*ast.Term, error
 	return ast.ObjectTerm(o...), nil
 }
 
-func (p *projection) request(r reads, q Query) *ast.Term {
+func (p *projection) request(r reads, q Query) (*ast.Term, error) {
 	var o pairs
-	if q.ClientIP.IsValid() {
+	if r.has(fClientIP) && q.ClientIP.IsValid() {
 		o = p.add(o, keyClientIP, q.ClientIP.Unmap().WithZone("").String())
 	}
-	if r.has(fAll) {
+	if r.has(fMethod) {
 		o = p.add(o, keyMethod, q.Method)
+	}
+	if r.has(fVariables) {
+		if variables := p.variables(r, q.Variables); len(variables) > 0 {
+			o = append(o, [2]*ast.Term{keyVariables, ast.ObjectTerm(variables...)})
+		}
+	}
+	if r.has(fHost) {
 		o = p.add(o, keyHost, q.Host)
+	}
+	if r.has(fPath) {
 		o = p.add(o, keyPath, q.Path)
+	}
+	if r.has(fAll) {
 		o = append(o, [2]*ast.Term{keyQuery, p.string(q.RawQuery)})
+		o = p.add(o, keyBodyState, q.Body.State.String())
+		if q.Body.State == BodyParsed {
+			body, err := bodyTerm(q.Body.Value)
+			if err != nil {
+				return nil, err
+			}
+			o = append(o, [2]*ast.Term{keyBody, body})
+		}
+	}
+	return ast.ObjectTerm(o...), nil
+}
+
+func (p *projection) variables(r reads, given []Variable) pairs {
+	var o pairs
+	for _, v := range given {
+		if r.has(fAll) || slices.Contains(r.variables, v.Name) {
+			o = p.add(o, ast.StringTerm(v.Name), v.Value)
+		}
+	}
+	return o
+}
+
+// bodyTerm has a limit of its own: bodies are larger than all else together.
+func bodyTerm(value any) (*ast.Term, error) {
+	var p projection
+	if p.count(value); p.size > maxBody {
+		return nil, errBodyTooBig
+	}
+	v, err := ast.InterfaceToValue(value)
+	if err != nil {
+		return nil, err
+	}
+	return ast.NewTerm(v), nil
+}
+
+// claims appends what r reads of claims: the values of each as a list, and those
+// that are one value, or a list, under these names again.
+func (p *projection) claims(top pairs, r reads, claims map[string]any) pairs {
+	if len(r.claims) > 0 {
+		top = append(top, [2]*ast.Term{keyClaimValues, p.claimValues(r.claims, claims)})
+	}
+	if len(r.scalars) > 0 {
+		top = append(top, [2]*ast.Term{keyClaimScalars, p.claimScalars(r.scalars, claims)})
+	}
+	if len(r.lists) > 0 {
+		lists := slices.DeleteFunc(slices.Clone(r.lists), func(name string) bool { return !isList(claims[name]) })
+		top = append(top, [2]*ast.Term{keyClaimLists, p.claimValues(lists, claims)})
+	}
+	return top
+}
+
+func isList(v any) bool {
+	switch v.(type) {
+	case []any, []string:
+		return true
+	}
+	return false
+}
+
+func (p *projection) claimScalars(names []string, claims map[string]any) *ast.Term {
+	var o pairs
+	for _, name := range names {
+		if t := p.scalar(claims[name]); t != nil {
+			o = append(o, [2]*ast.Term{ast.StringTerm(name), t})
+		}
 	}
 	return ast.ObjectTerm(o...)
 }

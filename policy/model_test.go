@@ -15,61 +15,24 @@ import (
 // judge is the meaning of conditions, written a second time from its
 // description: nil is unknown.
 func judge(c Condition, q Query) *bool {
-	var parts []*bool
 	id := q.Identity
 	user := id != nil && id.Person && id.Listed
-	one := func(known bool, have []string, want []string) {
-		if !known {
-			parts = append(parts, nil)
-			return
-		}
-		hit := slices.ContainsFunc(want, func(w string) bool { return slices.Contains(have, w) })
-		parts = append(parts, &hit)
-	}
-	if c.SignedIn {
-		parts = append(parts, &user)
-	}
-	if c.Groups != nil {
-		one(user && id.Groups != nil, groupsOf(id), c.Groups)
-	}
+	parts := judgePerson(c, q, user)
 	if c.Scopes != nil {
-		known := id != nil && id.Credential == session.Bearer && id.Scopes != nil
-		var have []string
-		if known {
-			have = id.Scopes
-		}
-		one(known, have, c.Scopes)
-	}
-	if c.Users != nil {
-		parts = append(parts, judgeUsers(c.Users, id, user))
+		parts = append(parts, oneOf(id != nil && id.Scopes != nil, scopesOfIdentity(id), c.Scopes))
 	}
 	if c.Clients != nil {
-		if id == nil {
-			parts = append(parts, nil)
-		} else {
-			one(id.ClientID != "" && id.ClientNamed, []string{id.ClientID}, c.Clients)
+		known := id != nil && id.ClientID != "" && id.ClientNamed
+		var have []string
+		if known {
+			have = []string{id.ClientID}
 		}
-	}
-	if c.EmailDomains != nil {
-		if !user || !id.EmailVerified || id.Email == "" {
-			parts = append(parts, nil)
-		} else {
-			_, domain, _ := strings.Cut(id.Email, "@")
-			hit := slices.ContainsFunc(c.EmailDomains, func(d string) bool { return strings.EqualFold(d, domain) })
-			parts = append(parts, &hit)
-		}
+		parts = append(parts, oneOf(known, have, c.Clients))
 	}
 	for name, want := range c.Claims {
-		parts = append(parts, judgeClaim(name, want.Is, id))
+		parts = append(parts, judgeClaim(name, want, q)...)
 	}
-	if c.IP != nil {
-		hit := slices.ContainsFunc(c.IP, func(p netip.Prefix) bool { return p.Contains(q.ClientIP) })
-		if id == nil || !q.ClientIP.IsValid() {
-			parts = append(parts, nil)
-		} else {
-			parts = append(parts, &hit)
-		}
-	}
+	parts = append(parts, judgeRequest(c, q)...)
 	if c.OPA != nil {
 		parts = append(parts, judgeOPA(c.OPA.Rule, id, user))
 	}
@@ -87,6 +50,71 @@ func judge(c Condition, q Query) *bool {
 		parts = append(parts, opposite(judge(*c.Not, q)))
 	}
 	return every(parts)
+}
+
+// oneOf tells whether one of want is among have, if that is known.
+func oneOf(known bool, have, want []string) *bool {
+	if !known {
+		return nil
+	}
+	hit := slices.ContainsFunc(want, func(w string) bool { return slices.Contains(have, w) })
+	return &hit
+}
+
+func judgePerson(c Condition, q Query, user bool) (parts []*bool) {
+	id := q.Identity
+	if c.SignedIn {
+		parts = append(parts, &user)
+	}
+	if c.Groups != nil {
+		want, set := put(c.Groups, q)
+		parts = append(parts, unless(set, oneOf(user && id.Groups != nil, groupsOf(id), want)))
+	}
+	if c.Users != nil {
+		want, set := put(c.Users, q)
+		parts = append(parts, unless(set, judgeUsers(want, id, user)))
+	}
+	if c.EmailDomains != nil {
+		if !user || !id.EmailVerified || id.Email == "" {
+			return append(parts, nil)
+		}
+		_, domain, _ := strings.Cut(id.Email, "@")
+		hit := slices.ContainsFunc(c.EmailDomains, func(d string) bool { return strings.EqualFold(d, domain) })
+		parts = append(parts, &hit)
+	}
+	return parts
+}
+
+// put replaces "{name}" by what the path has there; all is false if it has
+// nothing for one of them.
+func put(want []string, q Query) (out []string, all bool) {
+	all = true
+	for _, w := range want {
+		if !strings.HasPrefix(w, "{") || !strings.HasSuffix(w, "}") {
+			out = append(out, w)
+			continue
+		}
+		i := slices.IndexFunc(q.Variables, func(v Variable) bool { return "{"+v.Name+"}" == w })
+		if all = all && i >= 0; i >= 0 {
+			out = append(out, q.Variables[i].Value)
+		}
+	}
+	return out, all
+}
+
+// unless makes a miss unknown where not all that is wanted is known.
+func unless(all bool, v *bool) *bool {
+	if v != nil && !*v && !all {
+		return nil
+	}
+	return v
+}
+
+func scopesOfIdentity(id *session.Identity) []string {
+	if id == nil {
+		return nil
+	}
+	return id.Scopes
 }
 
 func groupsOf(id *session.Identity) []string {
@@ -107,36 +135,82 @@ func judgeUsers(want []string, id *session.Identity, user bool) *bool {
 	return &hit
 }
 
-func judgeClaim(name string, want []any, id *session.Identity) *bool {
-	if id == nil {
-		return nil
-	}
-	same := func(a, b any) bool {
-		x, isX := a.(json.Number)
-		y, isY := b.(json.Number)
-		if isX && isY {
-			return strings.TrimSuffix(string(x), ".0") == strings.TrimSuffix(string(y), ".0")
-		}
-		return a == b
-	}
-	hit := false
-	check := func(v any) {
-		switch v.(type) {
-		case string, bool, json.Number:
-			hit = hit || slices.ContainsFunc(want, func(w any) bool { return same(w, v) })
+// judgeRequest reads the conditions on the request, which is unknown where
+// nobody asks.
+func judgeRequest(c Condition, q Query) (parts []*bool) {
+	answer := func(hit, known bool) {
+		if q.Identity == nil || !known {
+			parts = append(parts, nil)
+		} else {
+			parts = append(parts, &hit)
 		}
 	}
-	switch v := id.Claims[name].(type) {
-	case nil, map[string]any:
-		return nil
-	case []any:
-		for _, item := range v {
-			check(item)
+	if c.IP != nil {
+		answer(slices.ContainsFunc(c.IP, func(p netip.Prefix) bool { return p.Contains(q.ClientIP) }), q.ClientIP.IsValid())
+	}
+	if c.Method != nil {
+		answer(slices.Contains(c.Method, q.Method) || q.Method == "HEAD" && slices.Contains(c.Method, "GET"), q.Method != "")
+	}
+	if c.Time != nil {
+		answer(slices.ContainsFunc(c.Time, func(w Window) bool { return open(w, q.Time) }), true)
+	}
+	return parts
+}
+
+func judgeClaim(name string, want ClaimTest, q Query) (parts []*bool) {
+	var claim any
+	if q.Identity != nil {
+		claim = q.Identity.Claims[name]
+	}
+	list, isList := claim.([]any)
+	if !isList {
+		list = []any{claim}
+	}
+	_, isMap := claim.(map[string]any)
+	check := func(values []any, right bool, same func(want, have any) bool) {
+		if len(values) == 0 {
+			return
 		}
+		hit, all := false, true
+		for _, w := range values {
+			if text, ok := w.(string); ok {
+				replaced, set := put([]string{text}, q)
+				if !set {
+					all = false
+					continue
+				}
+				w = replaced[0]
+			}
+			hit = hit || slices.ContainsFunc(list, func(v any) bool { return same(w, v) })
+		}
+		if hit = hit && right; claim == nil || isMap {
+			parts = append(parts, nil)
+			return
+		}
+		parts = append(parts, unless(all, &hit))
+	}
+	check(want.Is, true, sameScalar)
+	check(want.Equals, !isList, sameScalar)
+	check(want.Contains, isList, sameScalar)
+	check(want.values(formPrefix), true, func(w, v any) bool {
+		text, ok := v.(string)
+		return ok && strings.HasPrefix(text, w.(string))
+	})
+	return parts
+}
+
+func sameScalar(a, b any) bool {
+	switch b.(type) {
+	case string, bool, json.Number:
 	default:
-		check(v)
+		return false
 	}
-	return &hit
+	x, isX := a.(json.Number)
+	y, isY := b.(json.Number)
+	if isX && isY {
+		return strings.TrimSuffix(string(x), ".0") == strings.TrimSuffix(string(y), ".0")
+	}
+	return a == b
 }
 
 func judgeOPA(rule string, id *session.Identity, user bool) *bool {

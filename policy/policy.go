@@ -4,12 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"strings"
 	"time"
 
 	"github.com/open-policy-agent/opa/v1/ast"
-	"github.com/open-policy-agent/opa/v1/rego"
 	"github.com/open-policy-agent/opa/v1/storage"
 	"github.com/open-policy-agent/opa/v1/storage/inmem"
 	"github.com/open-policy-agent/opa/v1/topdown"
@@ -91,13 +91,19 @@ type Policy struct {
 	rego     *generator
 	compiler *ast.Compiler
 	store    storage.Store
-	// allowed is data.gatehouse.routes.allow[input.route]; met yields those of
-	// input.conditions that are true.
-	allowed, met rego.PreparedEvalQuery
-	timeout      time.Duration
+	// txn reads store, which nobody writes to, for as long as the policy lives.
+	txn     storage.Transaction
+	timeout time.Duration
+	// indexed says that OPA may use its rule index for rules of operators.
+	indexed bool
 	// never is the Cancel of evaluations without a clock. Without any, OPA
 	// would start a goroutine for each, to watch the context.
 	never topdown.Cancel
+	// library is what operators bring. Its data is dropped once it is stored.
+	library  library
+	revision string
+	// memory remembers decisions; nil if it is switched off.
+	memory *memory
 }
 
 // route is one compiled rule.
@@ -107,20 +113,29 @@ type route struct {
 	word Word
 	pos  conf.Pos
 	root *node // nil for anyone and nobody
+	// required is what require asks for; nil for nothing.
+	require  *Require
+	required *node
+	// bodies are the states of a body that the rule is asked about; nil if it
+	// does not judge bodies.
+	bodies []BodyState
 	// reads is what the rule may look at.
 	reads reads
+	// asks tells whether a rule of an operator is asked.
+	asks bool
 	// reason is the word for having been allowed.
 	reason Reason
-	// rules is the Rego of this route, which uses the definitions in needs.
-	rules string
-	needs []string
+	// decider is the Rego of this route, shared by those with an equal rule; nil
+	// without root.
+	decider *decider
 }
 
-// Compile makes a policy of rules, in the order of the routes, and of the
-// operators' modules that cfg names. It reads these files and has no other
-// effect. The error joins everything that is wrong, each an *Error where a
-// position is known.
-func Compile(ctx context.Context, cfg Config, rules []Rule) (*Policy, error) {
+// Compile makes a policy of rules, in the order of the routes, of the operators'
+// modules and data that cfg names, and of bundles, which cfg names too. It reads
+// the files and has no other effect; bundles are fetched by package
+// policy/bundle. One that cfg names and that is not given is Missing. The error
+// joins everything that is wrong, each an *Error where a position is known.
+func Compile(ctx context.Context, cfg Config, rules []Rule, bundles ...Bundle) (*Policy, error) {
 	p := &Policy{rego: newGenerator(), timeout: timeout, never: topdown.NewCancel()}
 	var errs []error
 	names := map[string]bool{}
@@ -129,85 +144,113 @@ func Compile(ctx context.Context, cfg Config, rules []Rule) (*Policy, error) {
 			errs = append(errs, &Error{r.Pos, fmt.Errorf("the route's name %q is empty or not unique", r.Route)})
 		}
 		names[r.Route] = true
-		root, err := tree(r)
-		if err != nil {
-			errs = append(errs, err)
-			continue
-		}
-		p.add(r, root)
+		errs = append(errs, p.add(r))
 	}
-	modules, err := loadCustom(cfg)
+	var err error
+	p.library, err = loadLibrary(cfg, bundles)
 	errs = append(errs, err)
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
-	return p, p.prepare(ctx, modules)
+	if err := p.prepare(ctx); err != nil {
+		return nil, err
+	}
+	if err := p.revise(rules); err != nil {
+		return nil, err
+	}
+	p.narrow()
+	p.library.data, p.library.modules = nil, nil
+	if cfg.Memory {
+		p.memory = newMemory()
+	}
+	return p, nil
 }
 
-func (p *Policy) add(r Rule, root *node) {
-	rt := route{name: r.Route, term: ast.StringTerm(r.Route), word: r.Allow.Word, pos: r.pos(), root: root}
+func (p *Policy) add(r Rule) error {
+	root, err := tree(r)
+	required, err2 := required(r)
+	if r.Bodies != nil && r.Allow.Word != "" {
+		err2 = errors.Join(err2, &Error{r.pos(), fmt.Errorf("the route judges the body, and allow: %s asks nothing of it; give conditions", string(r.Allow.Word))})
+	}
+	if err := errors.Join(err, err2); err != nil {
+		return err
+	}
+	rt := route{
+		name: r.Route, term: ast.StringTerm(r.Route), word: r.Allow.Word, pos: r.pos(),
+		root: root, require: r.Require, required: required, bodies: r.Bodies,
+	}
 	if root != nil {
-		rt.reads = readsOf(root)
-		rt.reason = allowReason(root)
-		rt.rules, rt.needs = p.rego.route(r.Route, root)
-		for _, l := range root.leaves() {
+		rt.judge(p)
+	}
+	p.routes = append(p.routes, rt)
+	return nil
+}
+
+// judge prepares the decisions on a route with a rule.
+func (rt *route) judge(p *Policy) {
+	rt.reads = readsOf(rt.root, rt.required)
+	if rt.bodies != nil {
+		rt.reads.fields |= fBody
+	}
+	rt.asks = rt.root.asks()
+	rt.reason = allowReason(rt.root)
+	rt.decider = p.rego.decider(rt.name, rt.root, rt.required)
+	rt.decider.use(rt.name, rt.pos)
+	for _, tree := range []*node{rt.root, rt.required} {
+		if tree == nil {
+			continue
+		}
+		for _, l := range tree.leaves() {
 			p.rego.leaf(l, true) // so that each can be asked by name
 		}
 	}
-	p.routes = append(p.routes, rt)
 }
 
 // prepare compiles the generated module together with the operators'.
-func (p *Policy) prepare(ctx context.Context, modules map[string]*ast.Module) error {
-	const file = "gatehouse-routes.rego"
-	ours, err := ast.ParseModuleWithOpts(file, p.Module(), ast.ParserOptions{RegoVersion: ast.RegoV1})
+func (p *Policy) prepare(ctx context.Context) error {
+	ours, err := ast.ParseModuleWithOpts(generatedFile, p.Module(), ast.ParserOptions{RegoVersion: ast.RegoV1})
 	if err != nil {
 		return fmt.Errorf("parse generated policy: %w", err)
 	}
 	// The operators' modules first and alone, so that their mistakes are told in
 	// their words and not as what they do to ours.
-	alone, err := compileModules(modules)
+	alone, err := compileBeside(p.library.modules, p.library.defines)
 	if err != nil {
 		return fmt.Errorf("compile policy.custom: %w", err)
 	}
 	if err := p.checkOperatorRules(alone); err != nil {
 		return err
 	}
-	modules[file] = ours
-	if p.compiler, err = compileModules(modules); err != nil {
+	all := maps.Clone(p.library.modules)
+	all[generatedFile] = ours
+	if p.compiler, err = compileModules(all); err != nil {
 		return fmt.Errorf("compile generated policy: %w", err)
 	}
-	p.store = inmem.NewFromObject(map[string]any{})
-	if p.allowed, err = p.query(ctx, "data."+packageName+".allow[input.route]"); err != nil {
-		return err
+	p.indexed = indexable(p.compiler.Modules)
+	data, err := ast.InterfaceToValue(p.library.data)
+	if err != nil {
+		return fmt.Errorf("store the data of the policy: %w", err)
 	}
-	p.met, err = p.query(ctx, "some name in input.conditions; data."+packageName+"[name] == true")
-	return err
+	p.store = inmem.NewFromASTObject(data.(ast.Object))
+	if p.txn, err = p.store.NewTransaction(ctx); err != nil {
+		return fmt.Errorf("read the data of the policy: %w", err)
+	}
+	return nil
 }
 
 // compileModules compiles modules in strict mode, without network or environment.
 func compileModules(modules map[string]*ast.Module) (*ast.Compiler, error) {
-	c := ast.NewCompiler().WithCapabilities(capabilities()).WithStrict(true)
+	return compileBeside(modules, nil)
+}
+
+// compileBeside is compileModules beside data: it refuses rules where defines
+// says that there is some.
+func compileBeside(modules map[string]*ast.Module, defines func([]string) (bool, error)) (*ast.Compiler, error) {
+	c := ast.NewCompiler().WithCapabilities(capabilities()).WithStrict(true).WithPathConflictsCheck(defines)
 	if c.Compile(modules); c.Failed() {
 		return nil, c.Errors
 	}
 	return c, nil
-}
-
-func (p *Policy) query(ctx context.Context, query string) (rego.PreparedEvalQuery, error) {
-	pq, err := rego.New(
-		rego.Query(query),
-		rego.Compiler(p.compiler),
-		rego.Store(p.store),
-		rego.Capabilities(capabilities()),
-		// Without this a failing builtin is undefined, which `not` makes true.
-		rego.StrictBuiltinErrors(true),
-		rego.SetRegoVersion(ast.RegoV1),
-	).PrepareForEval(ctx)
-	if err != nil {
-		return pq, fmt.Errorf("prepare query %q: %w", query, err)
-	}
-	return pq, nil
 }
 
 // checkOperatorRules looks up the operators' rules that the routes ask for.
@@ -221,7 +264,7 @@ func (p *Policy) checkOperatorRules(c *ast.Compiler) error {
 			if l.kind != kOPA {
 				continue
 			}
-			if err := checkRule(c, l.values[0]); err != nil {
+			if err := checkRule(c, l.values[0], p.library); err != nil {
 				errs = append(errs, &Error{l.pos, err})
 			}
 		}
@@ -249,16 +292,20 @@ func (p *Policy) Decide(ctx context.Context, q Query) Decision {
 	case q.Identity == nil:
 		return Decision{Reason: SignInRequired, Rule: rt.pos}
 	}
-	return p.decide(ctx, rt, q)
+	return p.remembered(ctx, rt, q)
 }
 
 // Module returns the generated Rego of all routes: the routes in their order,
-// then each distinct condition once.
+// equal rules once, then each distinct condition once.
 func (p *Policy) Module() string {
 	var b strings.Builder
 	b.WriteString(header)
 	for i := range p.routes {
-		b.WriteString("\n" + p.routes[i].text())
+		if rt := &p.routes[i]; rt.decider == nil {
+			b.WriteString("\n" + rt.constant())
+		} else if rt.decider.name == rt.name {
+			b.WriteString("\n" + rt.decider.comment() + rt.decider.rules)
+		}
 	}
 	for _, d := range p.rego.order {
 		b.WriteString("\n" + d.comment() + d.rules)
@@ -274,10 +321,19 @@ func (p *Policy) RouteModule(route int) string {
 		return ""
 	}
 	rt := &p.routes[route]
-	needed := map[string]bool{}
-	p.rego.reach(rt.needs, needed)
 	var b strings.Builder
-	b.WriteString("package " + packageName + "\n\n" + rt.text())
+	b.WriteString("package " + packageName + "\n\n")
+	if rt.decider == nil {
+		b.WriteString(rt.constant())
+		return b.String()
+	}
+	b.WriteString(comment("route " + plain(rt.name) + places([]conf.Pos{rt.pos})))
+	if rt.decider.name != rt.name {
+		b.WriteString(comment("has the same rule as route " + plain(rt.decider.name) + places(rt.decider.at[:1])))
+	}
+	b.WriteString(rt.decider.rules)
+	needed := map[string]bool{}
+	p.rego.reach(rt.decider.needs, needed)
 	for _, d := range p.rego.order {
 		if needed[d.name] {
 			b.WriteString("\n" + d.comment() + d.rules)
@@ -286,15 +342,7 @@ func (p *Policy) RouteModule(route int) string {
 	return b.String()
 }
 
-// text is the Rego of the route alone, with its comment.
-func (rt *route) text() string {
-	comment := "# route " + plain(rt.name) + places([]conf.Pos{rt.pos})
-	switch rt.word {
-	case WordAnyone:
-		return comment + ": anyone, decided without asking OPA\n"
-	case WordNobody:
-		return comment + ": nobody, decided without asking OPA\n"
-	default:
-		return comment + "\n" + rt.rules
-	}
+// constant stands in the module for a route without a rule.
+func (rt *route) constant() string {
+	return comment("route " + plain(rt.name) + places([]conf.Pos{rt.pos}) + ": " + string(rt.word) + ", decided without asking OPA")
 }

@@ -17,9 +17,12 @@ import (
 // file is a configuration as far as this package knows one.
 type file struct {
 	Routes []struct {
-		Pos   conf.Pos `yaml:"-"`
-		Name  string   `yaml:"name"`
-		Allow Allow    `yaml:"allow"`
+		Pos     conf.Pos `yaml:"-"`
+		Name    string   `yaml:"name"`
+		Allow   Allow    `yaml:"allow"`
+		Require *Require `yaml:"require"`
+		// Sets are the path variables that match would set.
+		Sets []string `yaml:"sets"`
 	} `yaml:"routes"`
 	Policy Config `yaml:"policy"`
 }
@@ -27,7 +30,7 @@ type file struct {
 func (f *file) rules() []Rule {
 	var rules []Rule
 	for _, r := range f.Routes {
-		rules = append(rules, Rule{Route: r.Name, Allow: r.Allow, Pos: r.Pos})
+		rules = append(rules, Rule{Route: r.Name, Allow: r.Allow, Require: r.Require, Variables: r.Sets, Pos: r.Pos})
 	}
 	return rules
 }
@@ -188,14 +191,15 @@ func TestGroupsNeedAListedPersonWithThem(t *testing.T) {
 	denies(t, p, m, PersonRequired)
 }
 
-func TestScopesComeFromTokensOnly(t *testing.T) {
+func TestScopesOfTokensAndSessions(t *testing.T) {
 	p := one(t, "{ scopes: [orders.read, orders/all] }")
 	allows(t, p, machine("orders/all"), ScopeOK)
 	allows(t, p, person(byToken("orders.read")), ScopeOK) // scopes need no bearer.clients
 	denies(t, p, machine("orders.write"), ScopeMissing)
 	denies(t, p, machine(), ScopeMissing)
 	denies(t, p, person(), ScopeMissing)
-	denies(t, p, person(func(id *session.Identity) { id.Scopes = []string{"orders.read"} }), ScopeMissing)
+	allows(t, p, person(func(id *session.Identity) { id.Scopes = []string{"orders.read"} }), ScopeOK)
+	denies(t, p, person(func(id *session.Identity) { id.Scopes = []string{"openid"} }), ScopeMissing)
 }
 
 func TestUsersMatchSubjectOrUsernameNeverEmail(t *testing.T) {
@@ -304,7 +308,7 @@ func TestUnknownIsNotFalse(t *testing.T) {
 	denies(t, p, person(byToken()), BearerNotListed)
 
 	p = one(t, "{ not: { scopes: [a] } }")
-	denies(t, p, person(), Excluded) // a session does not tell scopes
+	denies(t, p, person(), Excluded) // this session does not tell scopes
 	allows(t, p, person(byToken("b"), listed), ConditionsOK)
 	denies(t, p, machine("b"), PersonRequired) // nobody named this machine
 

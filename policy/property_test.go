@@ -2,218 +2,70 @@ package policy
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
 	"slices"
 	"testing"
-	"time"
 
 	"gatehouse/session"
 )
 
-// operators is the module that random conditions ask.
-const operators = `package op
-
-yes := true
-
-default no := false
-
-no if input.request.method == "NEVER"
-
-undefined if input.request.method == "NEVER"
-
-text := input.request.method
-
-admin if "g1" in input.user.groups
-`
-
-// chance makes random conditions and identities from few values, so that they
-// meet often.
-type chance struct{ *rand.Rand }
-
-func (c chance) some(letter string) []string {
-	var out []string
-	for range 1 + c.IntN(2) {
-		out = append(out, fmt.Sprint(letter, c.IntN(3)))
-	}
-	return out
-}
-
-func (c chance) condition(depth int, nots bool) Condition {
-	var cond Condition
-	for len(cond.keys()) == 0 || c.IntN(3) == 0 {
-		c.addKey(&cond, depth, nots)
-	}
-	return cond
-}
-
-func (c chance) addKey(cond *Condition, depth int, nots bool) {
-	items := func() (list []Condition) {
-		for range 1 + c.IntN(3) {
-			if nots || c.IntN(6) > 0 {
-				list = append(list, c.condition(depth-1, nots))
-			} else {
-				list = append(list, Condition{SignedIn: true})
-			}
-		}
-		return list
-	}
-	n := c.IntN(11)
-	if depth == 0 {
-		n = c.IntN(8)
-	}
-	switch n {
-	case 0:
-		cond.Groups = c.some("g")
-	case 1:
-		cond.Scopes = c.some("s")
-	case 2:
-		cond.Users = c.some("u")
-	case 3:
-		cond.Clients = c.some("c")
-	case 4:
-		cond.EmailDomains = []string{[]string{"a.test", "B.test"}[c.IntN(2)]}
-	case 5:
-		cond.Claims = map[string]ClaimTest{fmt.Sprint("k", c.IntN(2)): {Is: []any{c.scalar()}}}
-		if c.IntN(3) == 0 {
-			cond.Claims["k2"] = ClaimTest{Is: []any{c.scalar(), c.scalar()}}
-		}
-	case 6:
-		cond.IP = []netip.Prefix{netip.MustParsePrefix([]string{"10.0.0.0/8", "192.0.2.0/24"}[c.IntN(2)])}
-	case 7:
-		cond.OPA = &OPA{"data.op." + []string{"yes", "no", "undefined", "text", "admin"}[c.IntN(5)]}
-	case 8:
-		cond.AnyOf = items()
-	case 9:
-		cond.AllOf = items()
-	case 10:
-		if nots {
-			below := c.condition(depth-1, nots)
-			cond.Not = &below
-		}
-	}
-}
-
-func (c chance) scalar() any {
-	return []any{"x", "y", true, false, json.Number("1"), json.Number("1.0"), "1", json.Number("12345678901234567890")}[c.IntN(8)]
-}
-
-func (c chance) claim() any {
-	switch c.IntN(6) {
-	case 0:
-		return nil
-	case 1:
-		return map[string]any{"x": "x"}
-	case 2:
-		return []any{c.scalar(), nil, c.scalar()}
-	case 3:
-		return []any{}
-	default:
-		return c.scalar()
-	}
-}
-
-func (c chance) identity() *session.Identity {
-	if c.IntN(20) == 0 {
-		return nil
-	}
-	id := &session.Identity{Credential: session.Cookie, Person: c.IntN(4) > 0, Listed: c.IntN(4) > 0, Claims: map[string]any{}}
-	for _, set := range []func(){
-		func() { id.Credential = session.Bearer },
-		func() { id.Subject = fmt.Sprint("u", c.IntN(3)) },
-		func() { id.Username = fmt.Sprint("u", c.IntN(3)) },
-		func() { id.Email = "x@" + []string{"a.test", "A.TEST", "b.test", "c.test"}[c.IntN(4)] },
-		func() { id.EmailVerified = true },
-		func() { id.ClientID, id.ClientNamed = fmt.Sprint("c", c.IntN(3)), c.IntN(3) > 0 },
-		func() { id.Groups = c.some("g") },
-		func() { id.Groups = append([]string{}, id.Groups...) },
-		func() { id.Scopes = c.some("s") },
-		func() { id.Claims["k0"] = c.claim() },
-		func() { id.Claims["k1"] = c.claim() },
-		func() { id.Claims["k2"] = c.claim() },
-	} {
-		if c.IntN(3) > 0 {
-			set()
-		}
-	}
-	return id
-}
-
-func (c chance) query(route int) Query {
-	q := Query{Route: route, Identity: c.identity(), Method: "GET"}
-	if c.IntN(5) > 0 {
-		q.ClientIP = netip.MustParseAddr([]string{"10.1.2.3", "192.0.2.1", "2001:db8::1"}[c.IntN(3)])
-	}
-	return q
-}
-
-func show(v any) string {
-	text, _ := json.Marshal(v)
-	return string(text)
-}
-
-// randomPolicy compiles n random conditions.
-func randomPolicy(t testing.TB, c chance, n int, nots bool) (*Policy, []Condition) {
-	t.Helper()
-	var rules []Rule
-	var conditions []Condition
-	for i := range n {
-		cond := c.condition(3, nots)
-		conditions = append(conditions, cond)
-		rules = append(rules, Rule{Route: fmt.Sprint("r", i), Allow: Allow{When: &cond}})
-	}
-	dir := t.TempDir()
-	writeFile(t, dir+"/op.rego", operators)
-	p, err := Compile(context.Background(), Config{Custom: []Custom{{Path: dir}}}, rules)
-	if err != nil {
-		t.Fatalf("Compile: %v", err)
-	}
-	p.timeout = time.Minute // what is tested is not how busy the machine is
-	return p, conditions
-}
-
 func TestGeneratedRegoAgreesWithItsMeaning(t *testing.T) {
-	allowed := 0
-	for seed := range uint64(12) {
+	seen := map[Outcome]int{}
+	for seed := range uint64(16) {
 		c := chance{rand.New(rand.NewPCG(seed, 7))}
-		p, conditions := randomPolicy(t, c, 50, true)
-		for i, cond := range conditions {
+		p, rules := randomPolicy(t, c, 50, true)
+		for i, rule := range rules {
 			for range 30 {
 				q := c.query(i)
-				d, want := p.Decide(context.Background(), q), may(cond, q)
-				if (d.Outcome == OutcomeAllow) != want || d.Err != nil {
-					t.Fatalf("seed %d: Decide = %s %s (%v), want allow = %t\ncondition %s\nidentity %s\nip %s\n%s",
-						seed, d.Outcome, d.Reason, d.Err, want, show(cond), show(q.Identity), q.ClientIP, p.RouteModule(i))
+				d := p.Decide(context.Background(), q)
+				want, reason := outcome(rule, q)
+				if d.Outcome != want || reason != "" && d.Reason != reason || d.Err != nil || (d.Outcome == OutcomeStepUp) != (d.Require != nil) {
+					t.Fatalf("seed %d: Decide = %s %s (%v), want %s %s\n%s\n%s",
+						seed, d.Outcome, d.Reason, d.Err, want, reason, told(rule, q), p.RouteModule(i))
 				}
-				if want {
-					allowed++
-				}
+				seen[want]++
 				if !slices.Contains(Reasons(), d.Reason) {
 					t.Fatalf("reason %q is not of the closed list", d.Reason)
 				}
 			}
 		}
 	}
-	if allowed < 500 {
-		t.Errorf("only %d of the random queries were allowed: the test sees too little", allowed)
+	if seen[OutcomeAllow] < 500 || seen[OutcomeStepUp] < 100 {
+		t.Errorf("the random queries came out as %v: the test sees too little", seen)
 	}
+}
+
+// told writes a rule and a query for whoever reads a failure.
+func told(r Rule, q Query) string {
+	return fmt.Sprintf("condition %s\nrequire %s bodies %v\nidentity %s\nip %s method %s time %s variables %v body %s",
+		show(r.Allow.When), show(r.Require), r.Bodies, show(q.Identity), q.ClientIP, q.Method, q.Time, q.Variables, q.Body.State)
 }
 
 func TestExplainAgreesWithDecide(t *testing.T) {
 	c := chance{rand.New(rand.NewPCG(1, 2))}
-	p, conditions := randomPolicy(t, c, 60, true)
-	for i, cond := range conditions {
+	p, rules := randomPolicy(t, c, 100, true)
+	for i, rule := range rules {
 		for range 8 {
 			q := c.query(i)
 			d, e := p.Decide(context.Background(), q), p.Explain(context.Background(), q)
 			if d.Outcome != e.Outcome || d.Reason != e.Reason || e.Error != "" {
 				t.Fatalf("Explain = %s %s (%s), Decide = %s %s", e.Outcome, e.Reason, e.Error, d.Outcome, d.Reason)
 			}
-			if (e.Root.Result == Hit) != (d.Outcome == OutcomeAllow) {
-				t.Fatalf("Explain's tree is %s, the decision %s\n%s\ncondition %s\nidentity %s",
-					e.Root.Result, d.Outcome, show(e), show(cond), show(q.Identity))
+			bodyFits := rule.Bodies == nil || slices.Contains(rule.Bodies, q.Body.State) && q.Body.State != BodyUnread
+			enough := e.Require == nil || e.Require.Result == Hit
+			person := q.Identity != nil && isUser(q.Identity)
+			want := OutcomeDeny
+			switch {
+			case !bodyFits || e.Root.Result != Hit:
+			case enough:
+				want = OutcomeAllow
+			case person:
+				want = OutcomeStepUp
+			}
+			if d.Outcome != want {
+				t.Fatalf("the decision is %s, by Explain's tree it is %s\n%s\n%s", d.Outcome, want, show(e), told(rule, q))
 			}
 		}
 	}
@@ -225,82 +77,147 @@ func TestLeavingOutNeverOpens(t *testing.T) {
 	leave := []func(*session.Identity){
 		func(id *session.Identity) { id.Groups = nil }, func(id *session.Identity) { id.Scopes = nil },
 		func(id *session.Identity) { id.Username = "" }, func(id *session.Identity) { id.Subject = "" },
-		func(id *session.Identity) { id.ClientID = "" }, func(id *session.Identity) { id.ClientNamed = false }, func(id *session.Identity) { id.Email = "" },
-		func(id *session.Identity) { id.EmailVerified = false }, func(id *session.Identity) { id.Claims = nil },
-		func(id *session.Identity) { id.Listed = false }, func(id *session.Identity) { id.Person = false },
+		func(id *session.Identity) { id.ClientID = "" }, func(id *session.Identity) { id.ClientNamed = false },
+		func(id *session.Identity) { id.Email = "" }, func(id *session.Identity) { id.EmailVerified = false },
+		func(id *session.Identity) { id.Claims = nil }, func(id *session.Identity) { id.Listed = false },
+		func(id *session.Identity) { id.Person = false }, func(id *session.Identity) { id.MFA = false },
+		func(id *session.Identity) { id.ACR = "" }, func(id *session.Identity) { id.AuthTime = base.AddDate(-99, 0, 0) },
 	}
-	for seed := range uint64(4) {
+	opens := func(p *Policy, q Query) bool { return p.Decide(context.Background(), q).Outcome == OutcomeAllow }
+	for seed := range uint64(6) {
 		c := chance{rand.New(rand.NewPCG(seed, 3))}
-		p, conditions := randomPolicy(t, c, 50, true)
-		for i, cond := range conditions {
+		p, rules := randomPolicy(t, c, 50, true)
+		for i, rule := range rules {
 			for range 10 {
 				q := c.query(i)
-				before := p.Decide(context.Background(), q)
-				if q.Identity == nil || before.Outcome == OutcomeAllow {
+				if q.Identity == nil || opens(p, q) {
 					continue
 				}
 				less := *q.Identity
 				leave[c.IntN(len(leave))](&less)
 				after := q
 				after.Identity = &less
-				if d := p.Decide(context.Background(), after); d.Outcome == OutcomeAllow {
-					t.Fatalf("leaving something out opened the route\ncondition %s\nbefore %s\nafter %s", show(cond), show(q.Identity), show(less))
+				if opens(p, after) {
+					t.Fatalf("leaving something out opened the route\nbefore %s\nafter %s", told(rule, q), show(less))
 				}
-				after.ClientIP = netip.Addr{}
-				if d := p.Decide(context.Background(), after); d.Outcome == OutcomeAllow {
-					t.Fatalf("hiding the address opened the route\ncondition %s", show(cond))
+				after.ClientIP, after.Variables, after.Method = netip.Addr{}, nil, ""
+				if opens(p, after) {
+					t.Fatalf("hiding the request opened the route\n%s", told(rule, q))
+				}
+				after.Body = Body{}
+				if opens(p, after) && rule.Bodies != nil {
+					t.Fatalf("hiding the body opened the route\n%s", told(rule, q))
 				}
 			}
 		}
 	}
 }
 
-// Without a `not`, having more groups and scopes never closes anything.
+// Without a `not`, having more groups and scopes never closes anything; nor does
+// having signed in more strongly.
 func TestMoreNeverClosesWithoutNot(t *testing.T) {
 	c := chance{rand.New(rand.NewPCG(5, 5))}
-	p, conditions := randomPolicy(t, c, 80, false)
-	for i, cond := range conditions {
+	p, rules := randomPolicy(t, c, 120, false)
+	for i, rule := range rules {
 		for range 10 {
 			q := c.query(i)
-			if p.Decide(context.Background(), q).Outcome == OutcomeDeny || q.Identity == nil {
+			before := p.Decide(context.Background(), q)
+			if before.Outcome == OutcomeDeny || q.Identity == nil {
 				continue
 			}
 			more := *q.Identity
 			more.Groups = append(c.some("g"), more.Groups...)
 			more.Scopes = append(c.some("s"), more.Scopes...)
+			more.MFA = true
 			q.Identity = &more
-			if d := p.Decide(context.Background(), q); d.Outcome != OutcomeAllow {
-				t.Fatalf("more groups and scopes closed the route: %s\ncondition %s\nidentity %s", d.Reason, show(cond), show(more))
+			if d := p.Decide(context.Background(), q); d.Outcome != before.Outcome && d.Outcome != OutcomeAllow {
+				t.Fatalf("more groups and scopes closed the route: %s\n%s", d.Reason, told(rule, q))
 			}
 		}
 	}
 }
 
+// Adding a group takes a right away only where a `not` names that group.
+func TestAGroupTakesNothingUnlessANotNamesIt(t *testing.T) {
+	taken := 0
+	for seed := range uint64(6) {
+		c := chance{rand.New(rand.NewPCG(seed, 11))}
+		p, rules := randomPolicy(t, c, 60, true)
+		for i, rule := range rules {
+			for range 10 {
+				q := c.query(i)
+				before := p.Decide(context.Background(), q)
+				if before.Outcome == OutcomeDeny || q.Identity == nil {
+					continue
+				}
+				more, group := *q.Identity, c.some("g")[0]
+				more.Groups = append([]string{group}, more.Groups...)
+				after := q
+				after.Identity = &more
+				if p.Decide(context.Background(), after).Outcome != OutcomeDeny {
+					continue
+				}
+				taken++
+				if !namesUnderNot(*rule.Allow.When, group, false, q) {
+					t.Fatalf("group %s took a right away, and no not names it\n%s", group, told(rule, q))
+				}
+			}
+		}
+	}
+	if taken == 0 {
+		t.Error("no group took anything away: the test sees too little")
+	}
+}
+
+// namesUnderNot tells whether group, or an operator's rule that may look at
+// groups, stands below a not.
+func namesUnderNot(c Condition, group string, below bool, q Query) bool {
+	want, _ := put(c.Groups, q)
+	if below && (slices.Contains(want, group) || c.OPA != nil) {
+		return true
+	}
+	deeper := func(x Condition) bool { return namesUnderNot(x, group, below, q) }
+	return slices.ContainsFunc(c.AnyOf, deeper) || slices.ContainsFunc(c.AllOf, deeper) ||
+		c.Not != nil && namesUnderNot(*c.Not, group, true, q)
+}
+
+// The order of list items changes neither a decision nor the Rego: both rules
+// share one.
 func TestOrderDoesNotMatter(t *testing.T) {
 	c := chance{rand.New(rand.NewPCG(6, 6))}
 	var rules []Rule
-	for i := range 60 {
-		cond := c.condition(3, true)
-		turned := reversed(cond)
-		rules = append(rules, Rule{Route: fmt.Sprint("a", i), Allow: Allow{When: &cond}}, Rule{Route: fmt.Sprint("b", i), Allow: Allow{When: &turned}})
+	for i := range 80 {
+		a := c.rule(fmt.Sprint("a", i), true)
+		turned := reversed(*a.Allow.When)
+		b := a
+		b.Route, b.Allow = fmt.Sprint("b", i), Allow{When: &turned}
+		if a.Require != nil {
+			again := *a.Require
+			again.ACR = flip(again.ACR)
+			b.Require = &again
+		}
+		rules = append(rules, a, b)
 	}
-	dir := t.TempDir()
-	writeFile(t, dir+"/op.rego", operators)
-	p, err := Compile(context.Background(), Config{Custom: []Custom{{Path: dir}}}, rules)
-	if err != nil {
-		t.Fatal(err)
-	}
-	p.timeout = time.Minute
-	for i := range 60 {
+	p := withOperators(t, rules)
+	for i := range 80 {
+		if p.routes[2*i].decider != p.routes[2*i+1].decider {
+			t.Fatalf("the order of items changes the Rego\n%s\n%s", p.RouteModule(2*i), p.RouteModule(2*i+1))
+		}
 		for range 20 {
 			q := c.query(2 * i)
 			a := p.Decide(context.Background(), q)
 			q.Route++
 			if b := p.Decide(context.Background(), q); a.Outcome != b.Outcome {
-				t.Fatalf("the order of items matters: %s and %s\ncondition %s\nidentity %s", a.Outcome, b.Outcome, show(rules[2*i].Allow.When), show(q.Identity))
+				t.Fatalf("the order of items matters: %s and %s\n%s", a.Outcome, b.Outcome, told(rules[2*i], q))
 			}
 		}
 	}
+}
+
+func flip[T any](list []T) []T {
+	list = slices.Clone(list)
+	slices.Reverse(list)
+	return list
 }
 
 func reversed(c Condition) Condition {
@@ -311,13 +228,17 @@ func reversed(c Condition) Condition {
 		}
 		return out
 	}
-	flip := func(list []string) []string {
-		list = slices.Clone(list)
-		slices.Reverse(list)
-		return list
-	}
 	c.Groups, c.Scopes, c.Users, c.Clients = flip(c.Groups), flip(c.Scopes), flip(c.Users), flip(c.Clients)
+	c.Time, c.Method, c.IP = flip(c.Time), flip(c.Method), flip(c.IP)
 	c.AnyOf, c.AllOf = turn(c.AnyOf), turn(c.AllOf)
+	claims := map[string]ClaimTest{}
+	for name, t := range c.Claims {
+		claims[name] = ClaimTest{Is: flip(t.Is), Equals: flip(t.Equals), Prefix: flip(t.Prefix), Contains: flip(t.Contains)}
+	}
+	c.Claims = claims
+	for i := range c.Time {
+		c.Time[i].Days = flip(c.Time[i].Days)
+	}
 	if c.Not != nil {
 		below := reversed(*c.Not)
 		c.Not = &below

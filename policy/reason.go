@@ -100,7 +100,7 @@ const (
 	MethodNotListed Reason = "method_not_listed"
 	// BodyAbsent, BodyTruncated and BodyUnparsable: the route judges the body,
 	// and there is none, it is larger than the route reads, or it is not exactly
-	// one JSON value.
+	// one JSON value, or is one where the route takes none.
 	BodyAbsent     Reason = "body_absent"
 	BodyTruncated  Reason = "body_truncated"
 	BodyUnparsable Reason = "body_unparsable"
@@ -254,14 +254,8 @@ func operatorsLast(children []*node) []*node {
 
 // denyReason is the word for a request that failed on n.
 func denyReason(n *node, id *session.Identity) Reason {
-	switch n.kind {
-	case kSignedIn, kGroups, kUsers, kEmailDomains:
-		if !id.Person {
-			return PersonRequired
-		}
-		if !id.Listed {
-			return BearerNotListed
-		}
+	if n.kind.personal() && !isUser(id) {
+		return notAPerson(id)
 	}
 	switch n.kind {
 	case kGroups:
@@ -278,6 +272,10 @@ func denyReason(n *node, id *session.Identity) Reason {
 		return ClaimMismatch
 	case kIP:
 		return IPNotAllowed
+	case kTime:
+		return TimeNotAllowed
+	case kMethod:
+		return MethodNotListed
 	case kNot:
 		return Excluded
 	case kOPA:

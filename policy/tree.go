@@ -4,11 +4,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
+
+	"github.com/open-policy-agent/opa/v1/ast"
 
 	"gatehouse/internal/conf"
 )
@@ -25,6 +27,12 @@ const (
 	kEmailDomains
 	kClaim
 	kIP
+	kTime
+	kMethod
+	// The next three stand in `require` only.
+	kMFA
+	kACR
+	kSignedInWithin
 	kOPA
 	kAnyOf
 	kAllOf
@@ -33,10 +41,21 @@ const (
 
 func (k kind) leaf() bool { return k < kAnyOf }
 
+// personal tells whether a leaf of this kind is about a person whose credential
+// counts.
+func (k kind) personal() bool {
+	switch k {
+	case kSignedIn, kGroups, kUsers, kEmailDomains, kMFA, kACR, kSignedInWithin:
+		return true
+	}
+	return false
+}
+
 // yamlKey is the key of the YAML that a kind of leaf is written under.
 var yamlKey = [...]string{
 	kSignedIn: "signed-in", kGroups: "groups", kScopes: "scopes", kUsers: "users", kClients: "clients",
-	kEmailDomains: "email_domains", kClaim: "claims", kIP: "ip", kOPA: "opa",
+	kEmailDomains: "email_domains", kClaim: "claims", kIP: "ip", kTime: "time", kMethod: "method",
+	kMFA: "mfa", kACR: "acr", kSignedInWithin: "signed_in_within", kOPA: "opa",
 	kAnyOf: "any_of", kAllOf: "all_of", kNot: "not",
 }
 
@@ -45,18 +64,24 @@ var yamlKey = [...]string{
 type node struct {
 	kind kind
 	pos  conf.Pos
-	// claim is the name of the claim of a kClaim.
+	// claim is the name of the claim of a kClaim, and form how it is compared.
 	claim string
+	form  form
 	// values are what a leaf wants, as plain text; for kClaim as JSON text. In
 	// the order of the file, without repetition.
 	values []string
+	// windows are those of a kTime, one for each of values; within is the
+	// duration of a kSignedInWithin.
+	windows []window
+	within  time.Duration
 	// implied marks a signed-in that nobody wrote.
 	implied  bool
 	children []*node
 	// key is equal for equal conditions, wherever they stand.
 	key string
-	// name is the Rego rule that is true where a leaf is met.
+	// name is the Rego rule that is true where a leaf is met, and body asks for it.
 	name string
+	body ast.Body
 }
 
 // tree turns a rule into its tree; nil for anyone and nobody.
@@ -77,6 +102,9 @@ func tree(r Rule) (*node, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := errors.Join(checkVariables(n, r.Variables)...); err != nil {
+		return nil, err
+	}
 	return ground(n), nil
 }
 
@@ -91,7 +119,11 @@ func condition(c Condition, above conf.Pos, depth int) (*node, error) {
 	}
 	var errs []error
 	for _, p := range c.problems() {
-		errs = append(errs, &Error{c.posOf(p.key), errors.New(p.text)})
+		pos := p.pos
+		if pos.Line == 0 {
+			pos = c.posOf(p.key)
+		}
+		errs = append(errs, &Error{pos, errors.New(p.text)})
 	}
 	if errs != nil {
 		return nil, errors.Join(errs...)
@@ -133,6 +165,10 @@ func underKey(c *Condition, key string, depth int) ([]*node, error) {
 		return claimLeaves(c), nil
 	case "ip":
 		return []*node{leaf(kIP, pos, texts(c.IP)...)}, nil
+	case "time":
+		return []*node{timeLeaf(pos, c.Time)}, nil
+	case "method":
+		return []*node{leaf(kMethod, pos, c.Method...)}, nil
 	case "opa":
 		return []*node{leaf(kOPA, pos, c.OPA.Rule)}, nil
 	case "not":
@@ -164,24 +200,16 @@ func items(k kind, pos conf.Pos, list []Condition, depth int) (*node, error) {
 	return join(k, pos, children), nil
 }
 
-func claimLeaves(c *Condition) []*node {
-	names := slices.Sorted(maps.Keys(c.Claims))
-	slices.SortStableFunc(names, func(a, b string) int {
-		return comparePos(c.posOf("claims."+a), c.posOf("claims."+b))
-	})
-	var leaves []*node
-	for _, name := range names {
-		var values []string
-		for _, v := range c.Claims[name].Is {
-			text, _ := literal(v) // problems has seen to the error
-			values = append(values, text)
+func timeLeaf(pos conf.Pos, list []Window) *node {
+	n := &node{kind: kTime, pos: pos}
+	for _, w := range list {
+		read, _ := w.read() // problems has seen to the errors
+		if text := read.text(); !slices.Contains(n.values, text) {
+			n.values, n.windows = append(n.values, text), append(n.windows, read)
 		}
-		n := leaf(kClaim, c.posOf("claims."+name), values...)
-		n.claim = name
-		n.key = key(n)
-		leaves = append(leaves, n)
 	}
-	return leaves
+	n.key = key(n)
+	return n
 }
 
 func leaf(k kind, pos conf.Pos, values ...string) *node {
@@ -206,8 +234,8 @@ func join(k kind, pos conf.Pos, children []*node) *node {
 }
 
 // ground returns n with signed-in added where n could be true without any
-// condition that names somebody: `ip` and `not` hold for machines and for
-// clients that the configuration never mentions.
+// condition that names somebody: `ip`, `time`, `method` and `not` hold for
+// machines and for clients that the configuration never mentions.
 func ground(n *node) *node {
 	if n.grounded() {
 		return n
@@ -232,7 +260,7 @@ func ground(n *node) *node {
 // somebody is true.
 func (n *node) grounded() bool {
 	switch n.kind {
-	case kIP, kNot:
+	case kIP, kTime, kMethod, kNot:
 		return false
 	case kAllOf:
 		return slices.ContainsFunc(n.children, (*node).grounded)
@@ -269,7 +297,7 @@ func key(n *node) string {
 		parts = append(parts, c.key)
 	}
 	slices.Sort(parts)
-	text, _ := json.Marshal(append([]string{strconv.Itoa(int(n.kind)), n.claim}, parts...))
+	text, _ := json.Marshal(append([]string{strconv.Itoa(int(n.kind)), n.claim, strconv.Itoa(int(n.form))}, parts...))
 	return string(text)
 }
 
@@ -278,11 +306,17 @@ func (n *node) text() string {
 	switch n.kind {
 	case kSignedIn:
 		if n.implied {
-			return "signed-in (implied: ip and not name nobody)"
+			return "signed-in (implied: ip, time, method and not name nobody)"
 		}
 		return "signed-in"
 	case kClaim:
-		return "claims: {" + plain(n.claim) + ": " + list(n.values, func(s string) string { return s }) + "}"
+		return n.claimText()
+	case kTime:
+		return "time: [" + strings.Join(n.values, ", ") + "]"
+	case kMFA:
+		return "mfa: true"
+	case kSignedInWithin:
+		return "signed_in_within: " + n.values[0]
 	case kOPA:
 		return "opa: {rule: " + plain(n.values[0]) + "}"
 	case kAnyOf, kAllOf:

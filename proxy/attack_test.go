@@ -32,6 +32,7 @@ func TestUpgradeThatIsNoWebSocketForTheGateIsNoneForTheForwarder(t *testing.T) {
 // An answer with an announced end is a stream too, if it takes
 // its time.
 func TestSlowAnswerWithALengthEndsWithTheSession(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, baseRoutes)
 	cookie := w.session("bob", "staff")
 	res := w.ask("GET", "/slow", "Cookie: "+cookie)
@@ -53,6 +54,7 @@ func TestSlowAnswerWithALengthEndsWithTheSession(t *testing.T) {
 
 // A client that sends a form a byte at a time is not waited for.
 func TestSlowFormsAreCutOff(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("it waits for a deadline of ten seconds")
 	}
@@ -69,6 +71,25 @@ func TestSlowFormsAreCutOff(t *testing.T) {
 	answer, _ := bufio.NewReader(c).ReadString('\n')
 	if took := time.Since(begin); !strings.Contains(answer, "400") || took > formTime+5*time.Second {
 		t.Errorf("a form that never ends is answered %q after %v, want 400 after %v", answer, took, formTime)
+	}
+}
+
+// A body that is announced and never sent keeps no connection, though nobody
+// wanted it.
+func TestRefusedBodiesAreNotWaitedForLong(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, baseRoutes)
+	begin := time.Now()
+	c, err := net.Dial("tcp", w.server.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	fmt.Fprintf(c, "POST /x HTTP/1.1\r\nHost: %s\r\nContent-Length: 1000\r\n\r\n", w.site.Host)
+	c.SetReadDeadline(begin.Add(formTime + 10*time.Second))
+	answer, err := io.ReadAll(c)
+	if took := time.Since(begin); err != nil || !strings.HasPrefix(string(answer), "HTTP/1.1 401") || took > formTime+5*time.Second {
+		t.Errorf("after %v: %.40q and %v, want 401 and the end after %v", took, answer, err, formTime)
 	}
 }
 

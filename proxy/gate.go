@@ -9,8 +9,8 @@ import (
 	"strings"
 	"time"
 
-	"gatehouse/internal/page"
 	"gatehouse/policy"
+	"gatehouse/proxy/body"
 	"gatehouse/proxy/canon"
 	"gatehouse/proxy/identity"
 	"gatehouse/proxy/route"
@@ -78,6 +78,8 @@ type Decided struct {
 	Decision policy.Decision
 	// Route is the route's name.
 	Route string
+	// Took is how long the policy took to decide.
+	Took time.Duration
 }
 
 // Recorder is told of each decision of the policy, for logs of decisions and
@@ -115,6 +117,9 @@ type Parts struct {
 	Revocations Revocations
 	// Recorder is told of decisions; nil for nobody.
 	Recorder Recorder
+	// Bodies reads the bodies that rules judge. Gates that share one share its
+	// memory; nil means one of its own.
+	Bodies *body.Reader
 	// Mounts are the handlers that own a host or a prefix of it: the issuer.
 	Mounts []Mount
 	// SharedOrigin says that an issuer lives on the origin of an upstream, so
@@ -135,6 +140,8 @@ type Gate struct {
 	routes  []compiled
 	strip   *identity.Stripper
 	trusted []netip.Prefix
+	rules   []policy.Rule
+	bodies  *body.Reader
 	now     func() time.Time
 }
 
@@ -150,9 +157,15 @@ type compiled struct {
 
 // NewGate compiles cfg; it has no effects. cfg has passed its own checks.
 func NewGate(cfg *Config, p Parts) (*Gate, error) {
-	g := &Gate{parts: p, sites: map[string]*session.Site{}, strip: identity.NewStripper(p.Headers...), trusted: cfg.TrustedProxies, now: p.Now}
+	g := &Gate{
+		parts: p, sites: map[string]*session.Site{}, strip: identity.NewStripper(p.Headers...), trusted: cfg.TrustedProxies,
+		rules: cfg.Rules(), bodies: p.Bodies, now: p.Now,
+	}
 	if g.now == nil {
 		g.now = time.Now
+	}
+	if g.bodies == nil {
+		g.bodies = body.New(body.Limits{})
 	}
 	for i := range p.Sites {
 		g.sites[p.Sites[i].Host] = &p.Sites[i]
@@ -182,14 +195,20 @@ func NewGate(cfg *Config, p Parts) (*Gate, error) {
 	return g, nil
 }
 
-// Check decides what is to be done with r. It writes nothing; the one I/O it
-// may cause is the renewal of a session that is due.
+// Check decides what is to be done with r. It writes nothing and tells no
+// Recorder; the one I/O it may cause is the renewal of a session that is due, and
+// reading the body for a route that judges it, which r can be read again for.
 func (g *Gate) Check(r *http.Request) Verdict {
 	v, ok := g.locate(r)
 	if !ok {
 		return v
 	}
-	return g.decide(r, v)
+	v = g.decide(nil, r, v)
+	if v.body != nil {
+		r.Body = v.body.Body()
+		v.body.Release()
+	}
+	return v
 }
 
 // locate finds the canonical request and the public URL it asks for. When ok
@@ -233,213 +252,4 @@ type Mount struct {
 func (m *Mount) owns(c canon.Request) bool {
 	rest, ok := strings.CutPrefix(c.Path, m.Prefix)
 	return ok && c.Host == m.Host && (rest == "" || rest[0] == '/')
-}
-
-// decide takes a located request through route, identity and policy.
-func (g *Gate) decide(r *http.Request, v Verdict) Verdict {
-	status := g.route(&v)
-	if status != 0 {
-		return v.refuse(status, routeReason(status))
-	}
-	rt := &g.routes[v.Route]
-	if rt.public {
-		v.Action, v.Reason = Forward, Reason(policy.RouteOpen)
-		return v
-	}
-	if final := g.identify(r, rt, &v); final {
-		return v
-	}
-	if v.Identity != nil && !g.parts.Revocations.Fresh(g.now()) {
-		return v.refuse(http.StatusServiceUnavailable, ReasonFeedStale)
-	}
-	decision := g.parts.Policy.Decide(r.Context(), v.query())
-	v.Reason, v.Rule = Reason(decision.Reason), decision.Rule
-	if decision.Outcome == policy.OutcomeAllow {
-		return g.pass(r, v)
-	}
-	if v.Identity == nil && decision.Reason != policy.Nobody {
-		return g.unauthenticated(r, rt, v)
-	}
-	v.Action, v.Status = Refuse, http.StatusForbidden
-	if decision.Reason == policy.OPAError {
-		v.Status = http.StatusServiceUnavailable
-	}
-	if v.Identity != nil && v.Identity.Credential == session.Bearer && decision.Reason == policy.ScopeMissing {
-		v.Challenge = `Bearer error="insufficient_scope"`
-		if scopes := rt.Allow.Scopes(); len(scopes) > 0 {
-			v.Challenge += `, scope="` + strings.Join(scopes, " ") + `"`
-		}
-	}
-	return v
-}
-
-// route finds the route of a canonical request and fills it in. It returns 0,
-// or the status of a refusal: 404 when no route matches, 400 when the request
-// is odder than its route takes, or when another way to read its path leads to
-// another route. Two readings of one request are decided alike or not at all.
-func (g *Gate) route(v *Verdict) (status int) {
-	c := &v.Request
-	index, ok := g.table.Find(c.Host, c.Path, c.Method, c.Websocket)
-	if !ok {
-		return http.StatusNotFound
-	}
-	v.Route, v.Rule = index, g.routes[index].Allow.Pos
-	if c.Odd&^g.routes[index].odd != 0 {
-		return http.StatusBadRequest
-	}
-	if c.Other == "" {
-		return 0
-	}
-	if other, ok := g.table.Find(c.Host, c.Other, c.Method, c.Websocket); !ok || other != index {
-		return http.StatusBadRequest
-	}
-	return 0
-}
-
-func routeReason(status int) Reason {
-	if status == http.StatusNotFound {
-		return ReasonNoRoute
-	}
-	return ReasonPathRejected
-}
-
-// pass is an allowed request. A web socket is not bound by the same-origin
-// policy, so one that enters by cookie must come from our own pages.
-func (g *Gate) pass(r *http.Request, v Verdict) Verdict {
-	if v.Request.Websocket && v.Identity != nil && v.Identity.Credential == session.Cookie &&
-		r.Header.Get("Origin") != v.Site.Origin {
-		return v.refuse(http.StatusForbidden, ReasonOrigin)
-	}
-	v.Action = Forward
-	return v
-}
-
-// identify learns who asks. It reports true when the verdict is final.
-func (g *Gate) identify(r *http.Request, rt *compiled, v *Verdict) (final bool) {
-	if lines := r.Header["Authorization"]; rt.bearer && len(lines) > 0 {
-		if len(lines) > 1 {
-			v.refuse(http.StatusBadRequest, ReasonAuthorization)
-			return true
-		}
-		if token, ok := bearerToken(lines[0]); ok {
-			return g.identifyBearer(r, token, v)
-		}
-	}
-	if rt.session {
-		return g.identifySession(r, v)
-	}
-	return false
-}
-
-// identifyBearer verifies a bearer token. A bad one is refused whatever else
-// the request carries: it is never ignored in favour of a cookie.
-func (g *Gate) identifyBearer(r *http.Request, token string, v *Verdict) (final bool) {
-	v.UsedAuthorization = true
-	id, err := g.parts.Tokens.Verify(r.Context(), token)
-	if err == nil && g.parts.Revocations.Revoked(id) {
-		err = ErrSessionEnded
-	}
-	if errors.Is(err, ErrIssuerDown) {
-		v.refuse(http.StatusServiceUnavailable, ReasonIssuerDown)
-		return true
-	}
-	if err != nil {
-		v.refuse(http.StatusUnauthorized, ReasonTokenInvalid)
-		v.Challenge = `Bearer error="invalid_token"`
-		return true
-	}
-	v.Identity = id
-	return false
-}
-
-// identifySession opens the session cookie. A bad cookie counts as none and is
-// cleared.
-func (g *Gate) identifySession(r *http.Request, v *Verdict) (final bool) {
-	s, state := g.parts.Cookies.Open(*v.Site, r)
-	if state == session.None {
-		return false
-	}
-	if state == session.Invalid || g.parts.Revocations.Revoked(s.Identity()) {
-		v.Cookies = g.parts.Cookies.Clear(*v.Site, r)
-		return false
-	}
-	renewed, err := g.parts.SignIn.Renew(r.Context(), *v.Site, s)
-	switch {
-	case errors.Is(err, ErrSessionEnded):
-		v.Cookies = g.parts.Cookies.Clear(*v.Site, r)
-		return false
-	case r.Context().Err() != nil:
-		v.refuse(statusGone, ReasonCanceled) // nobody is left to read it
-		return true
-	case err != nil:
-		v.refuse(http.StatusServiceUnavailable, ReasonIssuerDown)
-		// Where anyone may pass, doubt about a session makes a stranger of its
-		// owner, not an outage.
-		return !g.parts.Policy.Public(v.Route)
-	}
-	if renewed != s || g.parts.Cookies.Due(renewed) {
-		cookies, err := g.parts.Cookies.Replace(*v.Site, r, renewed)
-		if err != nil {
-			v.refuse(http.StatusServiceUnavailable, ReasonSessionRevoked)
-			return true
-		}
-		v.Cookies = cookies
-	}
-	v.Identity = renewed.Identity()
-	return false
-}
-
-// unauthenticated refuses somebody unknown in the form the route asks for.
-func (g *Gate) unauthenticated(r *http.Request, rt *compiled, v Verdict) Verdict {
-	v.SignIn = rt.session
-	v.refuse(http.StatusUnauthorized, ReasonSignInRequired)
-	if rt.bearer {
-		v.Challenge = "Bearer"
-	}
-	redirect := rt.session && !v.Request.Websocket
-	switch rt.OnUnauthenticated {
-	case Auto:
-		redirect = redirect && page.Navigation(r)
-	case Authenticate:
-		redirect = redirect && (v.Request.Method == http.MethodGet || v.Request.Method == http.MethodHead)
-	default:
-		redirect = false
-	}
-	if redirect {
-		v.begin(r, g.parts.SignIn, returnPath(v.Request))
-	}
-	return v
-}
-
-// begin turns v into a redirect to sign in, or 503 while the issuer is down.
-func (v *Verdict) begin(r *http.Request, to SignIn, returnTo string) {
-	location, cookies, err := to.Begin(r.Context(), *v.Site, r, Attempt{ReturnTo: returnTo})
-	if err != nil {
-		v.refuse(http.StatusServiceUnavailable, ReasonIssuerDown)
-		return
-	}
-	v.Action, v.Status, v.Location = Redirect, http.StatusFound, location
-	v.Cookies = append(v.Cookies, cookies...)
-}
-
-// returnPath is the page first asked for, with its query.
-func returnPath(c canon.Request) string {
-	if c.RawQuery == "" {
-		return c.EscapedPath
-	}
-	return c.EscapedPath + "?" + c.RawQuery
-}
-
-// bearerToken returns the token of an Authorization header of scheme Bearer
-// (RFC 6750 §2.1); ok is false for another scheme, which is not ours.
-func bearerToken(header string) (token string, ok bool) {
-	end := strings.IndexAny(header, " \t")
-	if end < 0 {
-		end = len(header)
-	}
-	if !strings.EqualFold(header[:end], "bearer") {
-		return "", false
-	}
-	// Exactly one space: what follows two is no token, and fails as one.
-	return strings.TrimPrefix(header[end:], " "), true
 }

@@ -14,15 +14,22 @@ import (
 	"gatehouse/policy"
 	"gatehouse/proxy/identity"
 	"gatehouse/proxy/upstream"
+	"gatehouse/session"
 )
 
 // Handler answers requests with what a Gate decided. It is safe for
 // concurrent use; a request uses one Gate from beginning to end.
 type Handler struct {
-	gate atomic.Pointer[Gate]
-	live live
-	keys Keys
-	log  *slog.Logger
+	current atomic.Pointer[generation]
+	live    live
+	keys    Keys
+	log     *slog.Logger
+}
+
+// generation is a gate and the news that another has taken its place.
+type generation struct {
+	gate     *Gate
+	replaced chan struct{} // closed then
 }
 
 // Keys publishes the keys that verify signed identity headers.
@@ -37,19 +44,33 @@ type Keys interface {
 // nil when nothing is signed.
 func NewHandler(g *Gate, keys Keys, log *slog.Logger) *Handler {
 	h := &Handler{keys: keys, log: log}
-	h.gate.Store(g)
+	h.current.Store(&generation{g, make(chan struct{})})
 	return h
 }
+
+// Swap puts g in the place of the gate. Requests that come from now on use g;
+// those under way go on with the one they began with, and the lasting ones among
+// them are decided again at once, on g.
+func (h *Handler) Swap(g *Gate) {
+	old := h.current.Swap(&generation{g, make(chan struct{})})
+	close(old.replaced)
+}
+
+// gate returns the gate of now.
+func (h *Handler) gate() *Gate { return h.current.Load().gate }
 
 // Run decides long answers again while they last, until ctx ends; then it
 // ends them.
 func (h *Handler) Run(ctx context.Context) {
-	h.live.run(ctx, func() <-chan struct{} { return h.gate.Load().parts.Revocations.Changed() })
+	h.live.run(ctx, func() (revoked, replaced <-chan struct{}) {
+		current := h.current.Load()
+		return current.gate.parts.Revocations.Changed(), current.replaced
+	})
 }
 
 // ServeHTTP answers one request.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	g := h.gate.Load()
+	g := h.gate()
 	v, ok := g.locate(r)
 	id := requestID(r, v.Client.Trusted)
 	w.Header().Set("X-Request-Id", id)
@@ -63,7 +84,10 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case ours(v.Request.Path):
 		h.serveOurs(w, r, g, v, id)
 	default:
-		h.answer(w, r, g, g.decide(r, v), id)
+		v = g.decide(w, r, v)
+		defer v.body.Release()
+		g.record(&v, id)
+		h.answer(w, r, g, v, id)
 	}
 }
 
@@ -108,10 +132,10 @@ func (h *Handler) forward(w http.ResponseWriter, r *http.Request, g *Gate, v Ver
 	if left > 0 {
 		h.log.WarnContext(r.Context(), "identity header left out: its value has control characters", "request_id", id, "http.route", rt.Name, "user.id", v.Identity.Subject)
 	}
-	var watched *stream
-	if v.Identity != nil {
-		r, watched = h.observe(r, v)
-		defer watched.leave()
+	r, watched := h.observe(r, v, id)
+	defer watched.leave()
+	if v.body != nil {
+		r.Body = v.body.Body()
 	}
 	rt.upstream.Forward(w, r, upstream.Forward{
 		Path:      v.Request.EscapedPath,
@@ -125,7 +149,7 @@ func (h *Handler) forward(w http.ResponseWriter, r *http.Request, g *Gate, v Ver
 		},
 		Response: func(res *http.Response) error {
 			g.filter(res.Header, &v)
-			if v.Identity != nil && streaming(res) {
+			if streaming(res) {
 				h.live.add(watched)
 			}
 			return nil
@@ -137,10 +161,12 @@ func (h *Handler) forward(w http.ResponseWriter, r *http.Request, g *Gate, v Ver
 }
 
 // observe makes the exchange one that can be ended, and one that is decided
-// again when it lasts. leave of the stream is called at its end.
-func (h *Handler) observe(r *http.Request, v Verdict) (*http.Request, *stream) {
+// again when it lasts; one of a stranger too, for the next gate may not be open
+// to them. The request that comes back is a copy. leave of the stream is called
+// at its end.
+func (h *Handler) observe(r *http.Request, v Verdict, id string) (*http.Request, *stream) {
 	ctx, end := context.WithCancel(r.Context())
-	s := &stream{allowed: func() bool { return h.still(ctx, v) }, end: end}
+	s := &stream{allowed: func() bool { return h.still(ctx, v, id) }, end: end}
 	timer := time.AfterFunc(settle, func() { h.live.join(s) })
 	s.leave = func() {
 		timer.Stop()
@@ -177,17 +203,35 @@ func (g *Gate) filter(res http.Header, v *Verdict) {
 	res.Del("X-Request-Id")
 }
 
-// still decides again about a stream that was allowed, on the gate of now.
-func (h *Handler) still(ctx context.Context, v Verdict) bool {
-	g := h.gate.Load()
-	now := g.now()
-	if g.parts.Revocations.Revoked(v.Identity) || !g.parts.Revocations.Fresh(now) || !now.Before(v.Identity.Expires) {
+// still decides again about a stream that was allowed, on the gate of now. A
+// step-up is no leave to go on: nobody can sign in in the middle of a stream.
+func (h *Handler) still(ctx context.Context, v Verdict, id string) bool {
+	g := h.gate()
+	v.at = g.now()
+	if v.Identity != nil && !g.lives(v.Identity, v.at) {
 		return false
 	}
 	if g.route(&v) != 0 {
 		return false
 	}
-	return g.parts.Policy.Decide(context.WithoutCancel(ctx), v.query()).Outcome == policy.OutcomeAllow
+	rt := &g.routes[v.Route]
+	if rt.public {
+		return true
+	}
+	if v.Identity != nil && !rt.takes(string(v.Identity.Credential)) {
+		v.Identity = nil
+	}
+	g.ask(context.WithoutCancel(ctx), &v)
+	if v.decision.Outcome == policy.OutcomeAllow {
+		return true
+	}
+	g.record(&v, id)
+	return false
+}
+
+// lives tells whether a credential that was believed can be believed still.
+func (g *Gate) lives(id *session.Identity, now time.Time) bool {
+	return g.parts.Revocations.Fresh(now) && !g.parts.Revocations.Revoked(id) && now.Before(id.Expires)
 }
 
 // requestID names the request in logs, answers and error pages. A trusted

@@ -74,14 +74,15 @@ func (l *live) remove(s *stream) {
 	delete(l.streams, s)
 }
 
-// run decides every stream again each 30 s and after each revocation, until
-// ctx ends; then it ends them all.
-func (l *live) run(ctx context.Context, changed func() <-chan struct{}) {
+// run decides every stream again each 30 s, after each revocation and when the
+// gate is replaced, until ctx ends; then it ends them all. changed returns what
+// is closed at the next revocation, and when the gate that told so is replaced.
+func (l *live) run(ctx context.Context, changed func() (revoked, replaced <-chan struct{})) {
 	tick := time.NewTicker(recheck)
 	defer tick.Stop()
 	for {
 		// Ask for the next change before looking, or one in between is missed.
-		next := changed()
+		revoked, replaced := changed()
 		for _, s := range l.snapshot() {
 			if !s.allowed() {
 				s.end()
@@ -93,7 +94,8 @@ func (l *live) run(ctx context.Context, changed func() <-chan struct{}) {
 				s.end()
 			}
 			return
-		case <-next:
+		case <-revoked:
+		case <-replaced:
 		case <-tick.C:
 		}
 	}

@@ -67,14 +67,16 @@ func (h *Handler) key(w http.ResponseWriter, r *http.Request, g *Gate, v Verdict
 }
 
 // signIn begins an attempt on request, and returns to rd when that is a path
-// of this site.
+// of this site; step_up names the route whose `require` it shall meet.
 // A picture or a frame on a foreign page must not pile up attempts.
 func (h *Handler) signIn(w http.ResponseWriter, r *http.Request, g *Gate, v Verdict, id string) {
 	if r.Header.Get("Sec-Fetch-Mode") != "" && !page.Navigation(r) {
 		h.refuse(w, r, g, v.refuse(http.StatusForbidden, ReasonOrigin), id)
 		return
 	}
-	v.begin(r, g.parts.SignIn, r.URL.Query().Get("rd"))
+	if a, ok := g.attempt(r, &v); ok {
+		v.begin(r, g.parts.SignIn, a)
+	}
 	h.answer(w, r, g, v, id)
 }
 
@@ -150,7 +152,7 @@ func (h *Handler) me(w http.ResponseWriter, r *http.Request, g *Gate, v Verdict,
 	if s == nil {
 		v.SignIn = v.Status == http.StatusUnauthorized
 		if v.SignIn && v.Request.Path == pathMe && page.Navigation(r) {
-			v.begin(r, g.parts.SignIn, pathMe)
+			v.begin(r, g.parts.SignIn, Attempt{ReturnTo: pathMe})
 		}
 		h.answer(w, r, g, v, id)
 		return
@@ -193,6 +195,7 @@ func (h *Handler) signOut(w http.ResponseWriter, r *http.Request, g *Gate, v Ver
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, 64<<10)
 	if err := r.ParseForm(); err != nil {
+		v.hangUp = true
 		h.refuse(w, r, g, v.refuse(http.StatusBadRequest, ReasonOrigin), id)
 		return
 	}

@@ -3,9 +3,11 @@ package proxy
 import (
 	"errors"
 	"net/http"
+	"time"
 
 	"gatehouse/internal/conf"
 	"gatehouse/policy"
+	"gatehouse/proxy/body"
 	"gatehouse/proxy/canon"
 	"gatehouse/proxy/identity"
 	"gatehouse/session"
@@ -43,6 +45,12 @@ const (
 	ReasonForwarded      Reason = "forwarded_contradictory"
 	ReasonAssertion      Reason = "identity_headers_failed"
 	ReasonCanceled       Reason = "canceled"
+	// ReasonBodySlow: the body that the route judges did not come in time.
+	ReasonBodySlow Reason = "body_too_slow"
+	// ReasonBodyBusy: too many bodies are being judged at once.
+	ReasonBodyBusy Reason = "bodies_busy"
+	// ReasonBodyBroken: the body could not be read to what the route judges.
+	ReasonBodyBroken Reason = "body_broken_off"
 	// ReasonOurs is what Ask says of a page of the gateway or the provider:
 	// no rule decides about it.
 	ReasonOurs Reason = "gatehouse_page"
@@ -83,6 +91,17 @@ type Verdict struct {
 	SignIn bool
 
 	mount *Mount
+	// at is when the policy was asked.
+	at        time.Time
+	variables []policy.Variable
+	// body is the body that the route judges, held until Release.
+	body *body.Taken
+	// hangUp is true when the rest of the body is not worth waiting for.
+	hangUp bool
+	// asked is true once decision is what the policy said, after took.
+	asked    bool
+	decision policy.Decision
+	took     time.Duration
 }
 
 // refuse fills in a refusal.
@@ -109,12 +128,15 @@ func (v *Verdict) reject(r *http.Request, err error) Verdict {
 // query is what policy is asked about v.
 func (v *Verdict) query() policy.Query {
 	return policy.Query{
-		Route:    v.Route,
-		Identity: v.Identity,
-		Method:   v.Request.Method,
-		Host:     v.Request.Host,
-		Path:     v.Request.Path,
-		RawQuery: v.Request.RawQuery,
-		ClientIP: v.Client.Addr,
+		Route:     v.Route,
+		Identity:  v.Identity,
+		Method:    v.Request.Method,
+		Host:      v.Request.Host,
+		Path:      v.Request.Path,
+		RawQuery:  v.Request.RawQuery,
+		Variables: v.variables,
+		ClientIP:  v.Client.Addr,
+		Time:      v.at,
+		Body:      v.body.Seen(),
 	}
 }

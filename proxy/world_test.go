@@ -10,6 +10,9 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -20,6 +23,7 @@ import (
 
 	"gatehouse/internal/conf"
 	"gatehouse/policy"
+	"gatehouse/proxy/body"
 	"gatehouse/proxy/identity"
 	"gatehouse/proxy/upstream"
 	"gatehouse/session"
@@ -37,6 +41,17 @@ type world struct {
 	tokens *fakeTokens
 	app    *application
 	stale  atomic.Bool // the feed of revocations cannot be read
+	// handler is what the server answers with.
+	handler *Handler
+	setup   setup
+}
+
+// setup is what a world has that others have not.
+type setup struct {
+	// rego is a module of the operator.
+	rego     string
+	recorder Recorder
+	bodies   *body.Reader
 }
 
 // feed is the real one, which can be made to look stale.
@@ -52,6 +67,7 @@ type application struct {
 	hits atomic.Int64
 	mu   sync.Mutex
 	last received
+	url  string
 	// answer, if set, adds to the headers of every answer.
 	answer http.Header
 }
@@ -61,11 +77,16 @@ type received struct {
 	Target  string
 	Host    string
 	Headers http.Header
+	Body    string
 }
 
 func (a *application) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	a.hits.Add(1)
-	got := received{r.Method, r.RequestURI, r.Host, r.Header.Clone()}
+	content, err := io.ReadAll(r.Body)
+	if err != nil {
+		panic(http.ErrAbortHandler)
+	}
+	got := received{r.Method, r.RequestURI, r.Host, r.Header.Clone(), string(content)}
 	a.mu.Lock()
 	a.last = got
 	for name, values := range a.answer {
@@ -125,12 +146,26 @@ type fakeSignIn struct {
 	feed  *session.Feed
 	down  atomic.Bool
 	renew func(*session.Session) (*session.Session, error)
+	mu    sync.Mutex
+	begun []Attempt
+}
+
+// attempts returns what has been begun since it was asked last.
+func (f *fakeSignIn) attempts() []Attempt {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	all := f.begun
+	f.begun = nil
+	return all
 }
 
 func (f *fakeSignIn) Begin(_ context.Context, site session.Site, _ *http.Request, a Attempt) (string, []*http.Cookie, error) {
 	if f.down.Load() {
 		return "", nil, ErrIssuerDown
 	}
+	f.mu.Lock()
+	f.begun = append(f.begun, a)
+	f.mu.Unlock()
 	return "https://issuer.test/authorize?return=" + a.ReturnTo, []*http.Cookie{{Name: site.AttemptPrefix() + "01234567", Value: "x"}}, nil
 }
 
@@ -190,59 +225,98 @@ const baseRoutes = `
 
 func newWorld(t *testing.T, routes string) *world {
 	t.Helper()
-	w := &world{t: t, app: &application{}, tokens: &fakeTokens{}}
+	return newWorldWith(t, routes, setup{})
+}
+
+func newWorldWith(t *testing.T, routes string, with setup) *world {
+	t.Helper()
+	w := &world{t: t, app: &application{}, tokens: &fakeTokens{}, setup: with}
+	w.server = httptest.NewUnstartedServer(nil)
+	var plain http.Protocols
+	plain.SetHTTP1(true)
+	plain.SetUnencryptedHTTP2(true)
+	w.server.Config.Protocols = &plain
 	app := httptest.NewServer(w.app)
 	t.Cleanup(app.Close)
-	w.server = httptest.NewUnstartedServer(nil)
-	public := "http://" + w.server.Listener.Addr().String()
-	cfg := &Config{}
-	if _, err := conf.Parse("gatehouse.yaml", []byte("public_url: "+public+"\nupstreams: { app: \""+app.URL+"\" }\nroutes:"+routes), cfg); err != nil {
-		t.Fatal(err)
-	}
+	w.app.url = app.URL
+	cfg := w.parse(routes)
 	var err error
 	if w.site, err = session.NewSite(cfg.PublicURL[0]); err != nil {
 		t.Fatal(err)
 	}
 	w.openSessions()
-	gate := w.gate(cfg)
-	h := NewHandler(gate, nil, slog.New(slog.DiscardHandler))
+	w.handler = NewHandler(w.gate(cfg), nil, slog.New(slog.DiscardHandler))
 	ctx, stop := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
-	wg.Go(func() { h.Run(ctx) })
+	wg.Go(func() { w.handler.Run(ctx) })
 	wg.Go(func() { w.feed.Run(ctx) })
-	w.server.Config.Handler = h
+	w.server.Config.Handler = w.handler
 	w.server.Start()
 	t.Cleanup(func() { stop(); wg.Wait(); w.server.Close() })
 	return w
 }
 
+// parse reads a configuration with these routes.
+func (w *world) parse(routes string) *Config {
+	w.t.Helper()
+	cfg := &Config{}
+	text := "public_url: http://" + w.server.Listener.Addr().String() + "\nupstreams: { app: \"" + w.app.url + "\" }\nroutes:" + routes
+	if _, err := conf.Parse("gatehouse.yaml", []byte(text), cfg); err != nil {
+		w.t.Fatal(err)
+	}
+	return cfg
+}
+
 func (w *world) openSessions() {
+	w.openFeed()
 	var sc session.Config
 	sc.Defaults()
 	key := session.CookieKey{Hash: []byte(strings.Repeat("h", 64)), Block: []byte(strings.Repeat("b", 32))}
 	var err error
-	if w.feed, err = session.NewFeed(w.t.Context(), nil, nil); err != nil {
-		w.t.Fatal(err)
-	}
 	if w.cookie, err = session.NewCookies(sc, []session.CookieKey{key}, session.Options{Boot: w.feed.Boot()}); err != nil {
 		w.t.Fatal(err)
 	}
 	w.signIn = &fakeSignIn{feed: w.feed}
 }
 
+// openFeed makes the feed that the gates from now on hear.
+func (w *world) openFeed() {
+	var err error
+	if w.feed, err = session.NewFeed(w.t.Context(), nil, nil); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// request is a request as net/http would hand it to the handler.
+func (w *world) request(method, target string) *http.Request {
+	r := httptest.NewRequest(method, target, nil)
+	r.Host, r.RemoteAddr = w.site.Host, w.client().String()+":1"
+	return r
+}
+
+// client is the address of whoever makes such a request.
+func (w *world) client() netip.Addr { return netip.MustParseAddr("192.0.2.7") }
+
 func (w *world) gate(cfg *Config) *Gate {
 	w.t.Helper()
-	var rules []policy.Rule
 	var plans []*identity.Plan
 	for _, rt := range cfg.Routes {
-		rules = append(rules, policy.Rule{Route: rt.Name, Allow: rt.Allow, Pos: rt.Pos})
 		plan, err := cfg.IdentityHeaders.Compile(nil, rt.Upstream)
 		if err != nil {
 			w.t.Fatal(err)
 		}
 		plans = append(plans, plan)
 	}
-	p, err := policy.Compile(w.t.Context(), policy.Config{}, rules)
+	var pc policy.Config
+	pc.Defaults()
+	if w.setup.rego != "" {
+		file := filepath.Join(w.t.TempDir(), "custom.rego")
+		if err := os.WriteFile(file, []byte(w.setup.rego), 0o600); err != nil {
+			w.t.Fatal(err)
+		}
+		pc.Custom = []policy.Custom{{Path: file}}
+	}
+	p, err := policy.Compile(w.t.Context(), pc, cfg.Rules())
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -254,6 +328,7 @@ func (w *world) gate(cfg *Config) *Gate {
 	g, err := NewGate(cfg, Parts{
 		Sites: []session.Site{w.site}, Cookies: w.cookie, Tokens: w.tokens, SignIn: w.signIn, Policy: p,
 		Revocations: feed{w.feed, &w.stale}, Upstreams: map[string]*upstream.Upstream{"app": up}, Headers: plans,
+		Recorder: w.setup.recorder, Bodies: w.setup.bodies,
 	})
 	if err != nil {
 		w.t.Fatal(err)
@@ -264,12 +339,20 @@ func (w *world) gate(cfg *Config) *Gate {
 // session returns the Cookie header of somebody who is signed in.
 func (w *world) session(username string, groups ...string) string {
 	w.t.Helper()
+	return w.sessionWith(username, func(s *session.Session) { s.Groups = groups })
+}
+
+// sessionWith is session with what edit changes.
+func (w *world) sessionWith(username string, edit func(*session.Session)) string {
+	w.t.Helper()
 	now := time.Now()
-	cookies, err := w.cookie.Seal(w.site, &session.Session{
+	s := &session.Session{
 		ID: session.NewID(), Host: w.site.Host, Issuer: "https://issuer.test", ClientID: "gatehouse", Subject: "sub-" + username,
-		Username: username, Email: username + "@example.com", EmailVerified: true, Groups: groups,
+		Username: username, Email: username + "@example.com", EmailVerified: true,
 		Created: now, Seen: now, Expires: now.Add(time.Hour),
-	})
+	}
+	edit(s)
+	cookies, err := w.cookie.Seal(w.site, s)
 	if err != nil {
 		w.t.Fatal(err)
 	}

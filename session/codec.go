@@ -12,7 +12,7 @@ import (
 var errCodec = errors.New("not a session of this version")
 
 const (
-	codecVersion = 2
+	codecVersion = 3
 	codecPurpose = 'S'
 )
 
@@ -44,6 +44,7 @@ func (s *Session) encode(parts int, boot string, seen time.Time) []byte {
 		w.string(v)
 	}
 	w.bool(s.EmailVerified)
+	w.bool(s.MFA)
 	for _, t := range []time.Time{s.Created, seen, s.Expires, s.AuthTime, s.AccessExpires} {
 		w.time(t)
 	}
@@ -68,7 +69,7 @@ func decode(text []byte) (s *Session, parts int, boot string, err error) {
 	for _, v := range []*string{&boot, &s.ID, &s.Host, &s.Provider, &s.Issuer, &s.ClientID, &s.Subject, &s.Username, &s.Email, &s.Name} {
 		*v = r.string()
 	}
-	s.EmailVerified = r.byte() == 1
+	s.EmailVerified, s.MFA = r.byte() == 1, r.byte() == 1
 	for _, t := range []*time.Time{&s.Created, &s.Seen, &s.Expires, &s.AuthTime, &s.AccessExpires} {
 		*t = r.time()
 	}

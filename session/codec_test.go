@@ -40,3 +40,27 @@ func FuzzDecode(f *testing.F) {
 		}
 	})
 }
+
+func TestASecondFactorIsRememberedAndNotMadeUp(t *testing.T) {
+	at, c := site(t, app), cookies(t, "", key(1))
+	for _, want := range []bool{true, false} {
+		s := alice(at.Host)
+		s.MFA = want
+		got := valid(t, "sealed", c, at, request(mustSeal(t, c, at, s)...))
+		if got.MFA != want || got.Identity().MFA != want || got.EmailVerified != s.EmailVerified {
+			t.Errorf("MFA %t became %t", want, got.MFA)
+		}
+	}
+}
+
+// TestCookiesOfBeforeCountAsNone: what an older program wrote is not read with
+// fields shifted.
+func TestCookiesOfBeforeCountAsNone(t *testing.T) {
+	text := alice("h").encode(1, "", time.Now())
+	for _, version := range []byte{1, codecVersion - 1, codecVersion + 1} {
+		text[0] = version
+		if s, _, _, err := decode(text); err == nil {
+			t.Errorf("version %d is read as %+v", version, s)
+		}
+	}
+}

@@ -159,6 +159,33 @@ func parseLine(line string) (r Revocation, err error) {
 	return r, r.check()
 }
 
+// ReadFileJournal returns the revocations in the file at path without holding
+// or changing it: for a look at it beside the process that holds it. A file that
+// does not exist has none.
+func ReadFileJournal(path string) ([]Revocation, error) {
+	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW, 0)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read revocation file: %w", err)
+	}
+	defer file.Close()
+	text, err := io.ReadAll(io.LimitReader(file, maxJournal+1))
+	j := &FileJournal{path: path}
+	switch {
+	case err != nil:
+	case len(text) > maxJournal:
+		err = ErrJournalCorrupt
+	default:
+		err = j.parse(text)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read revocation file %s: %w", path, err)
+	}
+	return j.all, nil
+}
+
 // Append implements Journal.
 func (j *FileJournal) Append(_ context.Context, rs ...Revocation) error {
 	j.mu.Lock()

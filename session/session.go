@@ -31,7 +31,7 @@ type Session struct {
 	Expires time.Time
 
 	// Subject, Username, Email, EmailVerified, Name, Groups, Scopes, Claims,
-	// AuthTime, ACR and AMR are as in Identity.
+	// AuthTime, ACR, AMR and MFA are as in Identity.
 	Subject       string
 	Username      string
 	Email         string
@@ -43,6 +43,7 @@ type Session struct {
 	AuthTime      time.Time
 	ACR           string
 	AMR           []string
+	MFA           bool
 
 	// IssuerSID is the sid claim, OriginJTI the origin_jti claim of the ID
 	// token: handles for revocation.
@@ -75,7 +76,7 @@ func (s *Session) Identity() *Identity {
 		ClientID: s.ClientID, ClientNamed: true, Groups: s.Groups, Scopes: s.Scopes,
 		Person: true, Listed: true,
 		Claims:   s.Claims,
-		AuthTime: s.AuthTime, ACR: s.ACR, AMR: s.AMR,
+		AuthTime: s.AuthTime, ACR: s.ACR, AMR: s.AMR, MFA: s.MFA,
 		SID: s.ID, IssuerSID: s.IssuerSID, OriginJTI: s.OriginJTI,
 		IssuedAt: s.Created, Expires: s.Expires, AccessToken: s.AccessToken,
 	}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	_ "time/tzdata" // images from scratch have no time zones, and rules name them
 
 	"gatehouse/cmd/gatehouse/cli"
 )

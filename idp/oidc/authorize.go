@@ -105,6 +105,9 @@ func (h *Handler) readHint(ctx context.Context, form httpx.Form, req *Request) *
 	if err != nil {
 		return refuse(codeInvalidRequest, "id_token_hint is not an ID token of this issuer")
 	}
+	if req.Subject != "" && req.Subject != hint.UserID {
+		return refuse(codeInvalidRequest, "id_token_hint and claims name two people")
+	}
 	req.Subject = hint.UserID
 	return nil
 }
@@ -137,9 +140,6 @@ func (h *Handler) next(w http.ResponseWriter, r *http.Request, c client.Client, 
 		return h.code(w, r, c, req, v)
 	case req.Silent:
 		return h.deny(w, r, req, refuse("login_required", "the person has to sign in"))
-	case v != nil && v.fresh:
-		// Somebody has just signed in, but not the person that was asked for.
-		return h.deny(w, r, req, refuse("login_required", "another person signed in"))
 	}
 	return h.begin(w, r, c, req)
 }
@@ -155,7 +155,9 @@ func proved(req *Request, v *visitor, now time.Time) bool {
 		return true
 	case req.Again:
 		return false
-	case req.MaxAge != nil && now.Sub(v.session.AuthTime) > *req.MaxAge:
+	case req.MaxAge != nil && now.Sub(v.session.AuthTime.Truncate(time.Second)) > *req.MaxAge:
+		// In whole seconds, as auth_time tells it: the client will count from
+		// there, and must not find too old what passed here.
 		return false
 	}
 	return true
@@ -205,6 +207,9 @@ func (h *Handler) Finish(w http.ResponseWriter, r *http.Request, done signin.Don
 	if err != nil {
 		return unavailable(err)
 	}
+	if req.Subject != "" && req.Subject != done.User.ID {
+		return h.otherPerson(w, r, &req, done)
+	}
 	s, ticket, err := h.signedIn(r, done)
 	if errors.Is(err, signin.ErrUsed) {
 		return err
@@ -214,6 +219,19 @@ func (h *Handler) Finish(w http.ResponseWriter, r *http.Request, done signin.Don
 	}
 	h.SSO.SetCookie(w, ticket)
 	return h.next(w, r, c, &req, &visitor{session: s, user: done.User, fresh: true})
+}
+
+// otherPerson refuses a sign-in of somebody who was not asked for. The flow
+// ends, and that is all: whoever was signed in here before stays so.
+func (h *Handler) otherPerson(w http.ResponseWriter, r *http.Request, req *Request, done signin.Done) error {
+	err := h.Journal.InTx(r.Context(), func(ctx context.Context) error { return h.Machine.Close(ctx, done) })
+	if errors.Is(err, signin.ErrUsed) {
+		return err
+	}
+	if err != nil {
+		return unavailable(err)
+	}
+	return h.deny(w, r, req, refuse("login_required", "another person signed in"))
 }
 
 // signedIn writes all that a sign-in changes, in one transaction.

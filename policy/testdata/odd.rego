@@ -18,10 +18,10 @@ allow["très \"odd\"\nname"] if {
 	claim_default_y
 	claim_t_z
 	claim_a_b_a_nb
-	claim_x1_1_5
+	claim_x_1_1_5
 }
 
-# signed-in  (testdata/shop.yaml:7, testdata/shop.yaml:21, testdata/shop.yaml:31)
+# signed-in  (testdata/shop.yaml:7, testdata/shop.yaml:21, testdata/shop.yaml:31, …)
 signed_in if input.user
 
 # users: [alice, 8d0c]  (testdata/shop.yaml:20)
@@ -62,5 +62,5 @@ claim_t_z if "z" in input.claim_values["été"]
 # claims: {a-b: "a\nb"}  (testdata/shop.yaml:23)
 claim_a_b_a_nb if "a\nb" in input.claim_values["a-b"]
 
-# claims: {_x1: -1.5}  (testdata/shop.yaml:23)
-claim_x1_1_5 if -1.5 in input.claim_values._x1
+# claims: {x_1: -1.5}  (testdata/shop.yaml:23)
+claim_x_1_1_5 if -1.5 in input.claim_values.x_1

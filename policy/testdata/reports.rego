@@ -7,7 +7,7 @@ allow["reports"] if {
 	not_groups_contractors_or_interns
 }
 
-# groups: [admins]  (testdata/shop.yaml:9, testdata/shop.yaml:14, testdata/shop.yaml:36)
+# groups: [admins]  (testdata/shop.yaml:9, testdata/shop.yaml:14, testdata/shop.yaml:36, …)
 group_admins if "admins" in input.user.groups
 
 # email_domains: [example.com]  (testdata/shop.yaml:15)

@@ -15,6 +15,7 @@
 //	/img/*        one more segment, not empty; never crosses a "/"
 //	/img/*.png    part of a segment
 //	/admin/**     /admin, /admin/, /admin/x, /admin/x/y; not /administrator
+//	/t/{tenant}   what /t/* takes; the segment is the path variable tenant
 //	/**           everything
 //
 // A slash at the end, of the pattern or of the path, makes no difference: most

@@ -18,7 +18,9 @@ type Match struct {
 	// Default: the host of the first public URL.
 	Host []string `yaml:"host"`
 	// Path lists path patterns: /healthz is one path, /img/* one segment more,
-	// /img/*.png part of a segment, /admin/** this path and everything below.
+	// /img/*.png part of a segment, /admin/** this path and everything below,
+	// /tenants/{tenant}/** takes like /tenants/*/** and tells rules the segment as
+	// the path variable tenant.
 	// Patterns are written decoded ("/a b", not "/a%20b"); case counts; a slash
 	// at the end does not. Default: every path.
 	Path []string `yaml:"path"`
@@ -38,7 +40,7 @@ func (m *Match) Check(r *conf.Report) {
 	}
 	for i, p := range m.Path {
 		if likeRegexp(p) {
-			r.Warnf(&m.Path[i], "path %q looks like a regular expression; patterns know only * (one segment or a part of it) and ** (everything below)", p)
+			r.Warnf(&m.Path[i], "path %q looks like a regular expression; patterns know only * (one segment or a part of it), {name} (one segment) and ** (everything below)", p)
 		}
 	}
 }

@@ -2,6 +2,8 @@ package route
 
 import (
 	"errors"
+	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -10,6 +12,9 @@ import (
 type pattern struct {
 	segments []segment
 	deep     bool
+	// names are the segments that set a path variable, from left to right; each
+	// is a star among segments, so that matching knows nothing of them.
+	names []named
 }
 
 // segment is one segment of a pattern: literal text, or text with "*" in it.
@@ -43,6 +48,15 @@ func parsePattern(text string) (pattern, error) {
 		if err := checkSegment(part); err != nil {
 			return p, err
 		}
+		if name, ok, err := variable(part); err != nil {
+			return p, err
+		} else if ok {
+			if slices.ContainsFunc(p.names, func(n named) bool { return n.name == name }) {
+				return p, fmt.Errorf("%s stands twice: a pattern sets each path variable once", part)
+			}
+			p.names = append(p.names, named{name, len(p.segments)})
+			part = star.text
+		}
 		p.segments = append(p.segments, segment{part, strings.Contains(part, "*")})
 	}
 	return p, nil
@@ -57,9 +71,6 @@ func checkPattern(text string) error {
 	}
 	if strings.Contains(text, "//") {
 		return errors.New("// is merged to / before matching; write one slash")
-	}
-	if strings.ContainsAny(text, "{}") {
-		return errors.New("{ and } are reserved for path variables, which do not exist yet; use *")
 	}
 	for _, c := range text {
 		if c < ' ' || (c >= 0x7F && c < 0xA0) {

@@ -40,6 +40,11 @@ func newReference(routes []Match) (ref reference) {
 }
 
 func expression(pattern string) string {
+	return expressionWith(pattern, func(string) string { return "[^/]+" })
+}
+
+// expressionWith writes what name makes of a segment that is a path variable.
+func expressionWith(pattern string, name func(string) string) string {
 	p, deep := strings.CutSuffix(pattern, "/**")
 	p = strings.TrimSuffix(p, "/")
 	var out strings.Builder
@@ -50,6 +55,10 @@ func expression(pattern string) string {
 		out.WriteByte('/')
 		if s == "*" {
 			out.WriteString("[^/]+")
+			continue
+		}
+		if s[0] == '{' {
+			out.WriteString(name(s))
 			continue
 		}
 		out.WriteString(strings.ReplaceAll(regexp.QuoteMeta(s), `\*`, "[^/]*"))
@@ -75,9 +84,9 @@ type world struct{ *rand.Rand }
 func (w world) pick(list ...string) string { return list[w.IntN(len(list))] }
 
 func (w world) pattern() string {
-	p := ""
-	for range w.IntN(4) {
-		p += "/" + w.pick("a", "b", "ab", "ba", "*", "*", "a*", "*b", "a*b", "*a*", "a*b*")
+	p, first := "", w.IntN(4) // each name once
+	for i := range w.IntN(4) {
+		p += "/" + w.pick("a", "b", "ab", "ba", "*", "*", "a*", "*b", "a*b", "*a*", "a*b*", fmt.Sprintf("{x%d}", (i+first)%4))
 	}
 	return p + w.pick("", "", "/", "/**")
 }

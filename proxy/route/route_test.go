@@ -53,6 +53,8 @@ func TestPatternTakesPaths(t *testing.T) {
 		"/100%":           {"/100%", "/100"},
 		"/größe/*":        {"/größe/ü", "/größe"},
 		"/.well-known/**": {"/.well-known/x", "/well-known/x"},
+		"/t/{tenant}":     {"/t/a /t/a/ /t/{tenant}", "/t /t/ /t/a/b"},
+		"/{a}/{b_2}/**":   {"/a/b /a/b/ /a/b/c/d", "/a /a/"},
 	} {
 		table := compile(t, Match{Path: []string{pattern}})
 		for p := range strings.FieldsSeq(paths.yes) {
@@ -82,7 +84,18 @@ func TestBadPatternsAreRefused(t *testing.T) {
 		"/**/**":      "only at the end",
 		"/a**":        "whole segment",
 		"/***":        "whole segment",
-		"/users/{id}": "reserved",
+		"/x{id}":      "whole segment",
+		"/{id}.png":   "whole segment",
+		"/{a}{b}":     "whole segment",
+		"/{{a}}":      "whole segment",
+		"/{a":         "whole segment",
+		"/a}":         "whole segment",
+		"/{a*}":       "begins with no digit",
+		"/{}":         "begins with no digit",
+		"/{1}":        "begins with no digit",
+		"/{Tenant}":   "begins with no digit",
+		"/{a-b}":      "begins with no digit",
+		"/{a}/x/{a}":  "once",
 		"/a//b":       "one slash",
 		"//":          "one slash",
 		"/a/../b":     "dot segments",

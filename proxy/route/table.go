@@ -24,6 +24,8 @@ type rule struct {
 	hosts    []string
 	patterns []pattern
 	methods  methods
+	// variables is true when a pattern sets a path variable.
+	variables bool
 }
 
 // methods are the methods a rule takes, as bits: plain for ordinary requests,
@@ -139,7 +141,7 @@ func (t *Table) compile(m *Match, defaultHost string, hosts []string) (r rule, m
 	}
 	for _, text := range m.Path {
 		p, _ := parsePattern(text) // problems has reported its mistakes
-		r.patterns = append(r.patterns, p)
+		r.patterns, r.variables = append(r.patterns, p), r.variables || len(p.names) > 0
 	}
 	r.methods = t.methodsOf(m)
 	return r, mistakes

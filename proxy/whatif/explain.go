@@ -1,18 +1,21 @@
 package whatif
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
 	"net/netip"
 	"net/url"
-	"slices"
+	"regexp"
 	"strings"
-	"text/tabwriter"
+	"time"
 
 	"gatehouse/policy"
 	"gatehouse/proxy"
+	"gatehouse/proxy/canon"
 	"gatehouse/session"
 )
 
@@ -32,6 +35,13 @@ type Question struct {
 	Identity *session.Identity
 	// Who names Identity for the reader: "bob", "a visitor".
 	Who string
+	// Time is when the request would come; zero means now.
+	Time time.Time
+	// Body is what it would carry, as application/json; nil for nothing. A route
+	// that does not judge bodies does not look at it.
+	Body []byte
+	// Input and Trace ask for what OPA is given, and for how it evaluates that.
+	Input, Trace bool
 }
 
 // Step is one route that was looked at.
@@ -48,11 +58,18 @@ type Answer struct {
 	Method string `json:"method"`
 	Host   string `json:"host"`
 	// Path is the canonical path, the one decided on and forwarded.
-	Path  string `json:"path"`
-	Who   string `json:"who"`
+	Path string `json:"path"`
+	Who  string `json:"who"`
+	// Time is the time asked about, RFC 3339; "" for now.
+	Time  string `json:"time,omitempty"`
 	Steps []Step `json:"routes"`
-	// Decision is allow, deny, or ours for a page of the gateway or provider;
-	// Status is the HTTP status of a refusal.
+	// Variables are the path variables by name; nil if the route has none.
+	Variables map[string]string `json:"variables,omitempty"`
+	// Body is absent, parsed, truncated or unparsable on a route that judges the
+	// body, else "".
+	Body string `json:"body,omitempty"`
+	// Decision is allow, deny, step_up, or ours for a page of the gateway or
+	// provider; Status is the HTTP status of a refusal.
 	Decision string `json:"decision"`
 	Status   int    `json:"status,omitempty"`
 	Reason   string `json:"reason"`
@@ -63,25 +80,33 @@ type Answer struct {
 	Rule string `json:"rule,omitempty"`
 	// Policy is the account of the conditions; nil when no route matched.
 	Policy *policy.Explanation `json:"policy,omitempty"`
-	asker  string              // how to speak of Who
 	// Headers are the identity headers the upstream would get.
 	Headers map[string]string `json:"upstream_headers,omitempty"`
+	// Input is what OPA is given, nil where it is not asked; Trace is how it
+	// evaluates that. Both only on request.
+	Input json.RawMessage `json:"input,omitempty"`
+	Trace string          `json:"trace,omitempty"`
+
+	asker string // how to speak of Who
+	asked Question
 }
 
 // Explain asks g.
 func Explain(ctx context.Context, g *proxy.Gate, p *policy.Policy, q Question) (Answer, error) {
-	r, err := q.request(ctx)
+	asked, err := q.pose(ctx, g)
 	if err != nil {
 		return Answer{}, err
 	}
-	asked := g.Ask(r, q.Identity, q.Client)
 	v := asked.Verdict
 	a := Answer{
-		Method: q.Method, Host: v.Request.Host, Path: v.Request.Path, Who: q.Who,
+		Method: q.Method, Host: v.Request.Host, Path: v.Request.Path, Who: q.Who, asked: q, asker: q.Who,
 		Decision: "deny", Status: v.Status, Reason: string(v.Reason), Odd: asked.Odd.String(), Rule: v.Rule.String(),
 	}
-	if a.asker = q.Who; q.Identity == nil {
+	if q.Identity == nil {
 		a.asker = "the visitor"
+	}
+	if !q.Time.IsZero() {
+		a.Time = q.Time.Format(time.RFC3339)
 	}
 	if a.Path == "" {
 		a.Path = q.URL // it has no canonical form
@@ -90,36 +115,108 @@ func Explain(ctx context.Context, g *proxy.Gate, p *policy.Policy, q Question) (
 		a.Steps = append(a.Steps, Step{Route: g.RouteName(m.Route), Rule: g.RoutePos(m.Route), Miss: string(m.Part)})
 	}
 	if v.Reason == proxy.ReasonOurs {
-		a.Decision = "ours"
+		a.Decision = DecideOurs
 	}
 	if v.Route < 0 {
 		return a, nil
 	}
 	a.Steps = append(a.Steps, Step{Route: g.RouteName(v.Route), Rule: g.RoutePos(v.Route)})
-	if v.Reason != proxy.ReasonPathRejected {
-		account := p.Explain(ctx, asked.Query)
-		a.Policy = &account
+	if v.Reason == proxy.ReasonPathRejected {
+		return a, nil
+	}
+	if err := a.account(ctx, p, asked); err != nil {
+		return Answer{}, err
 	}
 	if v.Action == proxy.Forward {
-		a.Decision, a.Headers = "allow", map[string]string{}
-		told, err := g.Headers(v.Route, v.Identity)
-		if err != nil {
-			return Answer{}, fmt.Errorf("make identity headers: %w", err)
+		err = a.forward(g, v)
+	}
+	return a, err
+}
+
+// pose asks g. The body is parsed by the gate itself, under the limit of the
+// route.
+func (q Question) pose(ctx context.Context, g *proxy.Gate) (proxy.Asked, error) {
+	r, err := q.request(ctx)
+	if err != nil {
+		return proxy.Asked{}, err
+	}
+	if q.Body != nil {
+		r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(q.Body)), int64(len(q.Body))
+		r.Header.Set("Content-Type", "application/json")
+	}
+	asked := g.Ask(r, q.Identity, q.Client)
+	req, err := canon.Parse(r)
+	if err != nil || q.Time.IsZero() {
+		return asked, nil // a request without a canonical form has been refused
+	}
+	return g.Judge(req, q.Identity, q.Client, proxy.Asking{Time: q.Time, Body: asked.Query.Body}), nil
+}
+
+// account adds what the policy says to the question it was asked.
+func (a *Answer) account(ctx context.Context, p *policy.Policy, asked proxy.Asked) error {
+	account := p.Explain(ctx, asked.Query)
+	a.Policy = &account
+	if asked.Decision.Outcome == policy.OutcomeStepUp {
+		a.Decision = DecideStepUp
+	}
+	a.Body = asked.Query.Body.State.String()
+	for _, v := range asked.Query.Variables {
+		if a.Variables == nil {
+			a.Variables = map[string]string{}
 		}
-		for name, values := range told {
-			a.Headers[name] = masked(strings.Join(values, ", "))
+		a.Variables[v.Name] = v.Value
+	}
+	return a.evaluation(ctx, p, asked)
+}
+
+// evaluation adds what OPA is given and how it evaluates that. What went wrong
+// with it stands in the account already.
+func (a *Answer) evaluation(ctx context.Context, p *policy.Policy, asked proxy.Asked) error {
+	if a.asked.Input {
+		input, err := p.Input(asked.Query)
+		if err != nil && a.Policy.Error == "" {
+			return fmt.Errorf("make the input of OPA: %w", err)
+		}
+		if input != nil {
+			a.Input = json.RawMessage(maskedFor(asked.Verdict.Identity, string(input)))
 		}
 	}
-	return a, nil
+	if a.asked.Trace {
+		trace, err := p.Trace(ctx, asked.Query)
+		if err != nil && a.Policy.Error == "" {
+			return fmt.Errorf("trace OPA: %w", err)
+		}
+		a.Trace = maskedFor(asked.Verdict.Identity, trace)
+	}
+	return nil
 }
+
+// forward adds what the upstream would get.
+func (a *Answer) forward(g *proxy.Gate, v proxy.Verdict) error {
+	a.Decision, a.Headers = DecideAllow, map[string]string{}
+	told, err := g.Headers(v.Route, v.Identity)
+	if err != nil {
+		return fmt.Errorf("make identity headers: %w", err)
+	}
+	for name, values := range told {
+		a.Headers[name] = maskedFor(v.Identity, strings.Join(values, ", "))
+	}
+	return nil
+}
+
+// signedToken is a JWT in compact form (RFC 7519 §3), wherever it stands.
+var signedToken = regexp.MustCompile(`eyJ[A-Za-z0-9_-]*\.[A-Za-z0-9_-]*\.[A-Za-z0-9_-]*`)
 
 // masked keeps what is printed from opening anything: a signed statement or a
 // token is named, not shown.
-func masked(value string) string {
-	if strings.HasPrefix(value, "eyJ") && strings.Count(value, ".") == 2 {
-		return "(a signed token)"
+func masked(text string) string { return signedToken.ReplaceAllString(text, "(a signed token)") }
+
+// maskedFor is masked for what speaks of id, whose own token may be of any form.
+func maskedFor(id *session.Identity, text string) string {
+	if id != nil && id.AccessToken != "" {
+		text = strings.ReplaceAll(text, id.AccessToken, "(an access token)")
 	}
-	return value
+	return masked(text)
 }
 
 // request makes the request as a server would see it.
@@ -148,81 +245,4 @@ func (q Question) request(ctx context.Context) (*http.Request, error) {
 		r.Header.Set("Upgrade", "websocket")
 	}
 	return r, nil
-}
-
-// Write prints the answer for people.
-func (a Answer) Write(w io.Writer) {
-	fmt.Fprintf(w, "request   %s %s   host %s   as %s\n\n", a.Method, a.Path, a.Host, a.Who)
-	t := tabwriter.NewWriter(w, 0, 0, 3, ' ', 0)
-	for _, s := range a.Steps {
-		if s.Miss != "" {
-			fmt.Fprintf(t, "  %s\tmiss on %s\t%s\n", s.Route, s.Miss, s.Rule)
-		} else {
-			fmt.Fprintf(t, "> %s\tmatches\t%s\n", s.Route, s.Rule)
-		}
-	}
-	t.Flush()
-	if a.Policy != nil && a.Policy.Root != nil {
-		fmt.Fprintln(w)
-		writeFinding(w, a.Policy.Root, "  ")
-	}
-	fmt.Fprintf(w, "\ndecision  %s", strings.ToUpper(a.Decision))
-	if a.Status != 0 {
-		fmt.Fprintf(w, " %d %s", a.Status, http.StatusText(a.Status))
-	}
-	fmt.Fprintf(w, "   reason %s", a.Reason)
-	if a.Odd != "" {
-		fmt.Fprintf(w, "   odd: %s", a.Odd)
-	}
-	if a.Rule != "" {
-		fmt.Fprintf(w, "   rule %s", a.Rule)
-	}
-	fmt.Fprintln(w)
-	a.writeChange(w)
-	a.writeHeaders(w)
-}
-
-func writeFinding(w io.Writer, f *policy.Finding, indent string) {
-	fmt.Fprintf(w, "%s%-7s %s", indent, f.Result, f.Text)
-	if f.Has != "" {
-		fmt.Fprintf(w, "   has: %s", f.Has)
-	}
-	if f.Rule != "" {
-		fmt.Fprintf(w, "   %s", f.Rule)
-	}
-	fmt.Fprintln(w)
-	for _, c := range f.Children {
-		writeFinding(w, c, indent+"  ")
-	}
-}
-
-func (a Answer) writeChange(w io.Writer) {
-	if a.Odd != "" && len(a.Steps) > 0 {
-		fmt.Fprintf(w, "would be looked at if the route said odd: [%s]\n", strings.ReplaceAll(a.Odd, ",", ", "))
-	}
-	if a.Policy == nil || len(a.Policy.WouldChange) == 0 {
-		return
-	}
-	would := "would be allowed if"
-	if a.Decision == "allow" {
-		would = "would be refused if"
-	}
-	for _, way := range a.Policy.WouldChange {
-		fmt.Fprintf(w, "%s %s %s\n", would, a.asker, way)
-	}
-}
-
-func (a Answer) writeHeaders(w io.Writer) {
-	if len(a.Headers) == 0 {
-		return
-	}
-	names := make([]string, 0, len(a.Headers))
-	for name := range a.Headers {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	fmt.Fprintln(w, "upstream gets")
-	for _, name := range names {
-		fmt.Fprintf(w, "  %s: %s\n", name, a.Headers[name])
-	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -38,6 +39,9 @@ func (i *issuer) identity(claims map[string]any, token string) (*session.Identit
 	if i.ScopeClaim != "" {
 		id.Scopes = scopes(claims[i.ScopeClaim])
 	}
+	// A value of its own, RFC 8176 §2: several methods in the list are not yet
+	// several factors.
+	id.MFA = slices.Contains(id.AMR, "mfa")
 	id.Person = i.person(id)
 	id.Groups = i.groups(id)
 	id.Listed = i.clients[id.ClientID]

@@ -136,3 +136,20 @@ func TestClientsCountWhereTheyAreNamed(t *testing.T) {
 		t.Error("a client named by azp does not count")
 	}
 }
+
+// TestSecondFactorOfABearer: only the value mfa says so (RFC 8176 §2), and only
+// in a list.
+func TestSecondFactorOfABearer(t *testing.T) {
+	v, _, k := own(t, "web")
+	for _, c := range []struct {
+		amr  any
+		want bool
+	}{
+		{[]string{"pwd", "mfa"}, true}, {[]string{"pwd", "otp"}, false}, {[]string{"MFA"}, false}, {"mfa", false}, {nil, false}, {[]any{"mfa", 1}, false},
+	} {
+		id := take(t, v, sign(t, k, nil, person(claims{"amr": c.amr, "acr": "https://refeds.org/profile/mfa"})))
+		if id.MFA != c.want {
+			t.Errorf("amr %v: MFA %t, want %t", c.amr, id.MFA, c.want)
+		}
+	}
+}

@@ -4,9 +4,7 @@ import (
 	"crypto/rand"
 	"crypto/subtle"
 	"encoding/base64"
-	"encoding/binary"
 	"encoding/hex"
-	"errors"
 	"net/http"
 	"regexp"
 	"slices"
@@ -33,8 +31,6 @@ const (
 	attemptSize = 4000
 	// maxAttempts are kept at one site; the oldest give way.
 	maxAttempts = 10
-
-	attemptVersion = 1
 )
 
 // attempt is one try to sign in, as sealed into a cookie of its own.
@@ -52,6 +48,8 @@ type attempt struct {
 	again bool
 	// force asks the issuer to have the person sign in anew.
 	force bool
+	// demand is what was asked for besides.
+	demand
 }
 
 // newAttempt returns an attempt with fresh secrets.
@@ -93,51 +91,6 @@ func attemptOf(state string) string {
 // answers tells whether state is this attempt's.
 func (a *attempt) answers(state string) bool {
 	return subtle.ConstantTimeCompare([]byte(a.stateParam()), []byte(state)) == 1
-}
-
-func (a *attempt) encode() []byte {
-	flags := byte(0)
-	if a.again {
-		flags |= 1
-	}
-	if a.force {
-		flags |= 2
-	}
-	b := append(make([]byte, 0, 128+len(a.returnTo)), attemptVersion, flags)
-	b = binary.AppendVarint(b, a.created.UnixMilli())
-	b = append(b, a.id...)
-	b = append(b, a.state[:]...)
-	b = append(b, a.nonce[:]...)
-	b = append(b, a.verifier[:]...)
-	b = append(b, byte(len(a.provider)))
-	b = append(b, a.provider...)
-	return append(b, a.returnTo...)
-}
-
-var errAttempt = errors.New("not an attempt of this version")
-
-func decodeAttempt(b []byte) (a attempt, err error) {
-	if len(b) < 3 || b[0] != attemptVersion {
-		return a, errAttempt
-	}
-	a.again, a.force = b[1]&1 != 0, b[1]&2 != 0
-	ms, n := binary.Varint(b[2:])
-	const fixed = 8 + 16 + 16 + 32 + 1
-	if n <= 0 || len(b) < 2+n+fixed {
-		return a, errAttempt
-	}
-	b = b[2+n:]
-	a.created = time.UnixMilli(ms)
-	a.id, b = string(b[:8]), b[8:]
-	b = b[copy(a.state[:], b):]
-	b = b[copy(a.nonce[:], b):]
-	b = b[copy(a.verifier[:], b):]
-	name := int(b[0])
-	if b = b[1:]; len(b) < name {
-		return a, errAttempt
-	}
-	a.provider, a.returnTo = string(b[:name]), string(b[name:])
-	return a, nil
 }
 
 // openAttempt returns the attempt that the answer's state names, if this

@@ -14,7 +14,7 @@ import (
 
 func TestAttemptCookie(t *testing.T) {
 	w := newWorld(t, own)
-	to, err := w.login.Begin(t.Context(), w.site, w.browser().request("/"), "/"+strings.Repeat("x", 2047))
+	to, err := w.login.Begin(t.Context(), w.site, w.browser().request("/"), Attempt{ReturnTo: "/" + strings.Repeat("x", 2047)})
 	if err != nil || len(to.Cookies) != 1 {
 		t.Fatalf("%v, %v", to.Cookies, err)
 	}

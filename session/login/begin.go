@@ -2,12 +2,11 @@ package login
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
-
-	"github.com/coreos/go-oidc/v3/oidc"
-	"golang.org/x/oauth2"
 
 	"gatehouse/session"
 )
@@ -18,15 +17,26 @@ type Redirect struct {
 	Cookies []*http.Cookie
 }
 
-// Begin starts an attempt to sign in that ends at returnTo on site, or at "/"
-// when returnTo is no page of a host (see ReturnPath). The URL is the
-// issuer's, with PKCE S256, state and nonce. The error is ErrIssuerDown.
+// Begin starts an attempt to sign in that ends at what.ReturnTo on site, or at
+// "/" when that is no page of a host (see ReturnPath) or, together with what is
+// asked for, too long for a cookie. The URL is the issuer's, with PKCE S256,
+// state and nonce; for a StepUp also acr_values, max_age and login_hint. The
+// error is ErrIssuerDown, or says that nobody signs in at the issuer that the
+// StepUp names.
 //
 // Each call adds one cookie to the browser; callers begin an attempt only for
 // a document a person waits for.
-func (l *Login) Begin(ctx context.Context, site session.Site, r *http.Request, returnTo string) (Redirect, error) {
+func (l *Login) Begin(ctx context.Context, site session.Site, r *http.Request, what Attempt) (Redirect, error) {
+	d := what.StepUp.demand()
 	p := l.pick(r)
-	return l.begin(ctx, site, r, newAttempt(p.name, ReturnPath(returnTo), time.Now()))
+	if d.strict {
+		if p = l.at(what.StepUp.Issuer, l.stepping(site, r, d)); p == nil {
+			return Redirect{}, fmt.Errorf("begin step-up: nobody signs in at %s any more", what.StepUp.Issuer)
+		}
+	}
+	a := newAttempt(p.name, ReturnPath(what.ReturnTo), time.Now())
+	a.demand = d
+	return l.begin(ctx, site, r, a)
 }
 
 func (l *Login) begin(ctx context.Context, site session.Site, r *http.Request, a attempt) (Redirect, error) {
@@ -36,13 +46,14 @@ func (l *Login) begin(ctx context.Context, site session.Site, r *http.Request, a
 		return Redirect{}, err
 	}
 	cookies, err := l.attemptCookies(site, r, a)
+	if errors.Is(err, session.ErrTooLarge) {
+		a.returnTo = "/"
+		cookies, err = l.attemptCookies(site, r, a)
+	}
 	if err != nil {
 		return Redirect{}, fmt.Errorf("begin sign-in: %w", err)
 	}
-	options := []oauth2.AuthCodeOption{oidc.Nonce(a.nonceParam()), oauth2.S256ChallengeOption(a.verifierParam())}
-	if a.force {
-		options = append(options, oauth2.SetAuthURLParam("prompt", "login"))
-	}
+	options := slices.Concat(secrets(a), a.parameters(p, m, l.stepping(site, r, a.demand)), forced(a))
 	return Redirect{
 		URL:     p.oauth(m, site.Origin+CallbackPath).AuthCodeURL(a.stateParam(), options...),
 		Cookies: cookies,
@@ -53,7 +64,7 @@ func (l *Login) begin(ctx context.Context, site session.Site, r *http.Request, a
 // the person, and that had not been restarted itself.
 func (l *Login) restart(ctx context.Context, site session.Site, r *http.Request, old attempt, force bool) (Result, error) {
 	next := newAttempt(old.provider, old.returnTo, time.Now())
-	next.again, next.force = true, force
+	next.again, next.force, next.demand = true, force, old.demand
 	to, err := l.begin(ctx, site, r, next)
 	if err != nil {
 		return Result{}, err

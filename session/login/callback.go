@@ -79,11 +79,7 @@ func (l *Login) Callback(ctx context.Context, site session.Site, r *http.Request
 		return l.restart(ctx, site, r, a, false)
 	}
 	if ans.failure != "" {
-		code := CodeRefused
-		if ans.failure == CodeDenied {
-			code = CodeDenied
-		}
-		return Result{Cookies: done}, failure(code, errors.New("issuer answered "+word(ans.failure)))
+		return Result{Cookies: done}, failure(a.refusal(ans.failure), errors.New("issuer answered "+word(ans.failure)))
 	}
 	if ans.code == "" {
 		return Result{Cookies: done}, failure(CodeRequest, errors.New("no code"))
@@ -151,6 +147,13 @@ func (l *Login) complete(ctx context.Context, site session.Site, r *http.Request
 	if err != nil {
 		return Result{}, failure(CodeToken, err)
 	}
+	if a.strict && personOf(p.Issuer, proof.token.Subject) != a.person {
+		if !a.force && proof.authTime().Before(a.created.Truncate(time.Second)) {
+			// Nobody typed that name now: the issuer still knew somebody else.
+			return l.restart(ctx, site, r, a, true)
+		}
+		return Result{}, failure(CodeOther, nil)
+	}
 	s := &session.Session{
 		ID: session.NewID(), Host: site.Host, Provider: p.name, Issuer: p.Issuer, ClientID: p.ClientID,
 		Created: began, Seen: began, Expires: began.Add(l.has.Cookies.Lifetime()),
@@ -163,6 +166,18 @@ func (l *Login) complete(ctx context.Context, site session.Site, r *http.Request
 			return Result{}, failure(CodeRevoked, nil)
 		}
 		return l.restart(ctx, site, r, a, true)
+	}
+	if a.strict {
+		// Only of what this sign-in brought; the session of before stays as it
+		// is, and stays the browser's, unless everything is there.
+		err := a.met(s, time.Now())
+		if errors.Is(err, errTooOld) && !a.force {
+			// Some issuers do not know max_age, and clocks differ.
+			return l.restart(ctx, site, r, a, true)
+		}
+		if err != nil {
+			return Result{}, failure(CodeStepUp, err)
+		}
 	}
 	if err := l.replaceOld(ctx, site, r, s); err != nil {
 		return Result{}, err

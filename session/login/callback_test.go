@@ -75,7 +75,7 @@ func TestMixUp(t *testing.T) {
 	a, evil := newIssuer(t), newIssuer(t)
 	w := newWorldOf(t, a, Config{Default: "a", Providers: map[string]*Provider{"a": own(a), "evil": foreign(evil)}})
 	b := w.browser()
-	to, err := w.login.Begin(t.Context(), w.site, b.request(SignInPath+"?provider=evil"), "/")
+	to, err := w.login.Begin(t.Context(), w.site, b.request(SignInPath+"?provider=evil"), Attempt{ReturnTo: "/"})
 	if err != nil || !strings.HasPrefix(to.URL, evil.url) {
 		t.Fatalf("%v, %v", to.URL, err)
 	}

@@ -24,7 +24,22 @@ login:
 	if err != nil || c.Providers["corp"].ClientSecret.Reveal() != "hunter2" || !slices.Contains(c.Providers["corp"].Scopes, "openid") {
 		t.Errorf("%+v, %v", c, err)
 	}
+	if got := c.Providers["corp"].MFAACR; !slices.Equal(got, []string{"https://refeds.org/profile/mfa"}) {
+		t.Errorf("mfa_acr = %q by default", got)
+	}
+	c, err = read("login: { scopes: [reports.read, orders/write] }")
+	if err != nil || !slices.Equal(c.Scopes, []string{"reports.read", "orders/write"}) {
+		t.Errorf("%+v, %v", c, err)
+	}
 	for text, want := range map[string]string{
+		`{scopes: [aws.cognito.signin.user.admin]}`:                                                     "may not name",
+		`{scopes: [reports.read, reports.read]}`:                                                        "twice",
+		`{scopes: [openid]}`:                                                                            "asked for anyway",
+		`{scopes: ["a b"]}`:                                                                             "without space",
+		`{scopes: [""]}`:                                                                                "1 to 255",
+		`{scopes: [` + strings.Repeat("x, ", 41) + `]}`:                                                 "at most 40",
+		`{scopes: [a], providers: {a: {issuer: "https://a", client_id: x}}}`:                            "is for the built-in provider",
+		`{providers: {a: {issuer: "https://a", client_id: x, mfa_acr: ["a b"]}}}`:                       "mfa_acr names",
 		`{providers: {a: {client_id: x}}}`:                                                              "issuer is missing",
 		`{providers: {a: {issuer: "https://a"}}}`:                                                       "client_id is missing",
 		`{providers: {a: {issuer: "http://login.example.com", client_id: x}}}`:                          "must be https",

@@ -15,6 +15,12 @@
 // ends: once per session however many requests ask, whoever of them goes away.
 // SignOut revokes durably first and tells the issuer afterwards.
 //
+// A StepUp asks for more than any sign-in: a second factor, a class, a recent
+// one (RFC 9470). Of somebody who is signed in it is demanded: only the ID token
+// of that very attempt counts, of the same issuer and subject, and the session
+// stays as it was until everything is there. What failed is told to the person
+// once; nothing is sent round in circles.
+//
 // An issuer that is down blocks neither start nor reload: it is probed in the
 // background, and until a probe succeeds Begin returns ErrIssuerDown.
 //

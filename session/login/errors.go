@@ -24,7 +24,8 @@ const RetryAfter = 30
 // Error is a sign-in that did not succeed for a reason the person may know.
 type Error struct {
 	// Status is 400 for an answer that is not ours, used or too late, 403 when
-	// the issuer refused, 502 when its answer was unusable.
+	// the issuer refused or a step-up was not met, 502 when its answer was
+	// unusable.
 	Status int
 	// Code is a word of the closed list below.
 	Code string
@@ -47,6 +48,8 @@ const (
 	CodeToken    = "token_invalid"  // an ID token that does not verify
 	CodeTooLarge = "session_too_large"
 	CodeRevoked  = "session_revoked"
+	CodeStepUp   = "step_up_failed"     // the sign-in lacks what the page requires
+	CodeOther    = "step_up_other_user" // another person came back from a step-up
 )
 
 // Error describes the failure for the log.
@@ -83,6 +86,10 @@ func failure(code string, err error) *Error {
 		e.Status, e.Text = http.StatusBadGateway, "Your account carries more data than a session can hold. Please ask your administrator."
 	case CodeRevoked:
 		e.Status, e.Text = http.StatusForbidden, "Your session was ended. Please sign in again."
+	case CodeStepUp:
+		e.Status, e.Text = http.StatusForbidden, "Your sign-in did not include what this page asks for."
+	case CodeOther:
+		e.Status, e.Text = http.StatusForbidden, "Somebody else signed in. You are still signed in as before; sign out first to change who you are."
 	}
 	return e
 }

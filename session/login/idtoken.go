@@ -114,6 +114,9 @@ func (v *proof) hasNonce(want string) error {
 	return nil
 }
 
+// authTime is when the person last signed in, in whole seconds; zero if unknown.
+func (v *proof) authTime() time.Time { return timeOf(v.claims["auth_time"]) }
+
 // protocol are claims that only the protocol needs.
 var protocol = []string{"aud", "azp", "exp", "iat", "nbf", "nonce", "at_hash", "c_hash", "s_hash", "jti", "event_id", "token_use"}
 
@@ -160,19 +163,29 @@ func (l *Login) fillPerson(s *session.Session, p *provider, v *proof) {
 		s.Username = text(p.UsernameClaim)
 	}
 	s.Groups = p.groups(v.claims)
-	s.ACR = text("acr")
-	s.AMR, _ = session.StringList(v.claims["amr"])
 	// A refresh need not repeat these; what was known stays true.
+	if acr := text("acr"); acr != "" {
+		s.ACR = acr
+	}
+	if amr, ok := session.StringList(v.claims["amr"]); ok {
+		s.AMR = amr
+	}
+	s.MFA = p.mfa(s)
 	if sid := text("sid"); sid != "" {
 		s.IssuerSID = sid
 	}
 	if family := text("origin_jti"); family != "" {
 		s.OriginJTI = family
 	}
-	if at := timeOf(v.claims["auth_time"]); !at.IsZero() {
+	if at := v.authTime(); !at.IsZero() {
 		s.AuthTime = at
 	}
 	s.Claims = l.keep(v.claims)
+}
+
+// mfa tells whether the issuer said that a second factor was used.
+func (p *provider) mfa(s *session.Session) bool {
+	return slices.Contains(s.AMR, "mfa") || s.ACR != "" && slices.Contains(p.MFAACR, s.ACR)
 }
 
 // groups returns the person's groups: empty when there are none, nil when that

@@ -39,6 +39,7 @@ type issuer struct {
 	meta     func(doc map[string]any)
 	answer   func(w http.ResponseWriter) bool // instead of the token endpoint
 	noID     bool                             // no ID token on refresh
+	scope    string                           // of token answers, "" for the usual
 }
 
 type grant struct {
@@ -225,6 +226,9 @@ func (i *issuer) mint(g grant, refreshed bool) map[string]any {
 	i.refresh[next] = g
 	out := map[string]any{
 		"access_token": access, "refresh_token": next, "token_type": "Bearer", "expires_in": int(i.lifetime.Seconds()), "scope": "openid email",
+	}
+	if i.scope != "" {
+		out["scope"] = i.scope
 	}
 	if refreshed && i.noID {
 		return out

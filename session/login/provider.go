@@ -57,11 +57,13 @@ type document struct {
 	Revocation    string   `json:"revocation_endpoint"`
 	TokenAuth     []string `json:"token_endpoint_auth_methods_supported"`
 	IssInResponse bool     `json:"authorization_response_iss_parameter_supported"`
+	TakesClaims   bool     `json:"claims_parameter_supported"`
 }
 
 func (d document) equal(o document) bool {
 	return d.Authorization == o.Authorization && d.Token == o.Token && d.Keys == o.Keys && d.EndSession == o.EndSession &&
-		d.Revocation == o.Revocation && d.IssInResponse == o.IssInResponse && slices.Equal(d.TokenAuth, o.TokenAuth)
+		d.Revocation == o.Revocation && d.IssInResponse == o.IssInResponse &&
+		d.TakesClaims == o.TakesClaims && slices.Equal(d.TokenAuth, o.TokenAuth)
 }
 
 func newProvider(name string, cfg *Provider, client *http.Client, log *slog.Logger) *provider {

@@ -22,7 +22,7 @@ func TestIssuerDownAtStartHeals(t *testing.T) {
 		r := httptest.NewRequest(http.MethodGet, "/", nil)
 		start := time.Now()
 		for range 100 {
-			if _, err := w.login.Begin(t.Context(), w.site, r, "/"); !errors.Is(err, ErrIssuerDown) {
+			if _, err := w.login.Begin(t.Context(), w.site, r, Attempt{ReturnTo: "/"}); !errors.Is(err, ErrIssuerDown) {
 				t.Fatalf("%v, want ErrIssuerDown", err)
 			}
 		}
@@ -67,11 +67,11 @@ func TestSlowIssuerAtStartBlocksNobodyForLong(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		start := time.Now()
-		_, err := w.login.Begin(ctx, w.site, httptest.NewRequest(http.MethodGet, "/", nil), "/")
+		_, err := w.login.Begin(ctx, w.site, httptest.NewRequest(http.MethodGet, "/", nil), Attempt{ReturnTo: "/"})
 		if !errors.Is(err, ErrIssuerDown) || time.Since(start) != time.Second {
 			t.Errorf("%v after %v", err, time.Since(start))
 		}
-		_, err = w.login.Begin(t.Context(), w.site, httptest.NewRequest(http.MethodGet, "/", nil), "/")
+		_, err = w.login.Begin(t.Context(), w.site, httptest.NewRequest(http.MethodGet, "/", nil), Attempt{ReturnTo: "/"})
 		if !errors.Is(err, ErrIssuerDown) || time.Since(start) != callTimeout {
 			t.Errorf("%v after %v", err, time.Since(start))
 		}
@@ -102,7 +102,7 @@ func TestDiscoveryDocumentsThatAreRefused(t *testing.T) {
 	} {
 		w := away(t, own)
 		w.issuer.meta = change
-		if _, err := w.login.Begin(t.Context(), w.site, httptest.NewRequest(http.MethodGet, "/", nil), "/"); !errors.Is(err, ErrIssuerDown) {
+		if _, err := w.login.Begin(t.Context(), w.site, httptest.NewRequest(http.MethodGet, "/", nil), Attempt{ReturnTo: "/"}); !errors.Is(err, ErrIssuerDown) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}

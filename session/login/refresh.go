@@ -160,6 +160,12 @@ func (l *Login) renew(ctx context.Context, p *provider, s *session.Session) (*se
 		}
 	}
 	l.fill(&next, p, m, token, v)
+	// A refresh proves nothing anew: auth_time is that of the sign-in (OpenID
+	// Connect Core §12.2), whatever the issuer thinks; and the zero time, which is
+	// unknown, stays that.
+	if next.AuthTime.After(s.AuthTime) {
+		next.AuthTime = s.AuthTime
+	}
 	if l.has.Feed.Revoked(next.Identity()) {
 		// Signed out meanwhile. The new refresh token must not live on.
 		l.revokeToken(ctx, p, m, next.RefreshToken)

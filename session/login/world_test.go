@@ -127,7 +127,7 @@ func (b *browser) request(target string) *http.Request {
 
 func (b *browser) begin(returnTo string) string {
 	b.w.t.Helper()
-	to, err := b.w.login.Begin(b.w.t.Context(), b.site, b.request("/"), returnTo)
+	to, err := b.w.login.Begin(b.w.t.Context(), b.site, b.request("/"), Attempt{ReturnTo: returnTo})
 	if err != nil {
 		b.w.t.Fatal(err)
 	}

@@ -2,33 +2,35 @@ package app
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
-	"net/netip"
-	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"gatehouse/idp"
-	"gatehouse/idp/store"
 	"gatehouse/internal/inproc"
 	"gatehouse/internal/jose"
-	"gatehouse/internal/keyring"
+	"gatehouse/internal/telemetry"
 	"gatehouse/proxy"
-	"gatehouse/proxy/identity"
-	"gatehouse/proxy/upstream"
+	"gatehouse/proxy/body"
 	"gatehouse/session"
-	"gatehouse/session/bearer"
 )
 
 // Options say how a plan is opened.
 type Options struct {
 	// Log gets what the operator must know. Mandatory.
 	Log *slog.Logger
+	// Version of the program, for figures and logs.
+	Version string
+	// NoWatch keeps the configuration from being read again when a file of it
+	// changes. Reload still reads it.
+	NoWatch bool
 	// Demo opens a demo's store and no other.
 	Demo bool
 	// DemoPasswords are the passwords that users of a demo must have, by
@@ -38,247 +40,102 @@ type Options struct {
 	Listeners []net.Listener
 }
 
-// App is a running gateway.
+// App is a running gateway: what one process has once, and the generation of the
+// configuration that decides now.
 type App struct {
-	plan      *Plan
+	// config is the configuration that the process began with. Of what it says,
+	// only what a reload cannot change is asked.
+	config    *Config
 	log       *slog.Logger
+	noWatch   bool
+	labels    map[string]string // of the log of decisions
 	listeners []net.Listener
+	telling   net.Listener // of telemetry; nil for none
 	server    *http.Server
 	handler   *proxy.Handler
-	gate      *proxy.Gate
 	provider  *idp.Provider
 	// gatewaySecret is the client secret of the gateway at its own provider.
 	gatewaySecret string
+	cookieKeys    []session.CookieKey
+	assertionKeys []*jose.Key
+	feed          *session.Feed
+	bodies        *body.Reader
+	metrics       *telemetry.Metrics // nil when they are told nobody
 	// tasks run as long as the app does; closers end what Open began, last first.
 	tasks   []func(context.Context)
 	closers []func() error
+
+	now     atomic.Pointer[generation]
+	serving atomic.Bool
+	parts   parts
+	retired []retired
+	judging atomic.Pointer[[]judge]
+	asked   chan struct{} // somebody asked for a reload
+	bundled chan struct{} // a bundle has changed
 }
 
 // Open makes the running parts of a plan. On an error everything it began has
 // been ended, besides listeners it was given.
 func Open(ctx context.Context, plan *Plan, o Options) (*App, error) {
-	a := &App{plan: plan, log: o.Log}
-	if err := a.open(ctx, o); err != nil {
+	a := &App{
+		config: plan.Config, log: o.Log, noWatch: o.NoWatch, bodies: body.New(body.Limits{}),
+		labels: map[string]string{"id": rand.Text(), "version": o.Version, "app": "gatehouse"},
+		parts:  parts{all: map[string]*part{}},
+		asked:  make(chan struct{}, 1), bundled: make(chan struct{}, 1),
+	}
+	if err := a.open(ctx, plan, o); err != nil {
 		return nil, errors.Join(err, a.Close())
 	}
 	return a, nil
 }
 
-func (a *App) open(ctx context.Context, o Options) error {
+func (a *App) open(ctx context.Context, plan *Plan, o Options) error {
+	if a.config.Telemetry.Listen != "" {
+		a.metrics = telemetry.New(o.Version, a.readings)
+	}
+	g := a.newGeneration()
+	if err := a.openFirst(ctx, g, plan, o); err != nil {
+		g.release()
+		return err
+	}
+	a.now.Store(g)
+	return a.listen(ctx, g, o)
+}
+
+// openFirst opens what the process has once, and assembles its first generation.
+func (a *App) openFirst(ctx context.Context, g *generation, plan *Plan, o Options) error {
+	plan, err := a.complete(ctx, g, plan)
+	if err != nil {
+		return err
+	}
 	db, err := a.openProvider(ctx, o)
 	if err != nil {
 		return err
 	}
-	g, err := a.openGate(ctx, db)
-	if err != nil {
+	if err := a.openKeys(); err != nil {
 		return err
 	}
-	return a.listen(ctx, g, o)
-}
-
-// openProvider opens the embedded provider with its database, if there is one.
-func (a *App) openProvider(ctx context.Context, o Options) (*store.DB, error) {
-	c := a.plan.Config
-	if c.IDP == nil {
-		return nil, nil
-	}
-	db, sealer, err := c.openDatabase(ctx, o, a.log)
-	if err != nil {
-		return nil, err
-	}
-	a.closers = append(a.closers, db.Close)
-	a.tasks = append(a.tasks, db.Run)
-	a.provider, err = idp.New(*c.IDP, idp.Deps{DB: db, Sealer: sealer, ClientIP: clientIP, Demo: o.Demo, Log: a.log})
-	if err != nil {
-		return nil, err
-	}
-	if err := a.provider.Bootstrap(ctx); err != nil {
-		return nil, err
-	}
-	if err := a.keepDemoPasswords(ctx, o.DemoPasswords); err != nil {
-		return nil, err
-	}
-	return db, a.registerGateway(ctx, sealer)
-}
-
-// clientIP is the address of the browser: the gate has put it there. A call of
-// the gate itself has none, and is nobody's client.
-func clientIP(r *http.Request) netip.Addr {
-	at, err := netip.ParseAddrPort(r.RemoteAddr)
-	if err != nil {
-		return netip.Addr{}
-	}
-	return at.Addr().Unmap()
-}
-
-// gateParts are what both a server and an explanation need of a gate.
-type gateParts struct {
-	proxy.Parts
-	cookies   *session.Cookies
-	feed      *session.Feed
-	signer    *identity.Signer
-	upstreams map[string]*upstream.Upstream
-}
-
-// openGate puts the gate together: keys, revocations, verifiers, sign-in,
-// upstreams, headers.
-func (a *App) openGate(ctx context.Context, db *store.DB) (*gateParts, error) {
-	g := &gateParts{}
-	if err := a.openSessions(ctx, db, g); err != nil {
-		return nil, err
-	}
-	tokens, err := bearer.New(a.plan.Config.Bearer, a.ownIssuer(), a.clientFor, a.log)
-	if err != nil {
-		return nil, err
-	}
-	a.tasks = append(a.tasks, tokens.Run)
-	g.Tokens = verifier{tokens}
-	if err := a.openSigner(g); err != nil {
-		return nil, err
-	}
-	if err := a.openUpstreams(g); err != nil {
-		return nil, err
-	}
-	if err := a.openHeaders(g); err != nil {
-		return nil, err
-	}
-	if err := a.openSignIn(g); err != nil {
-		return nil, err
-	}
-	g.Sites, g.Cookies, g.Policy, g.Revocations = a.plan.sites, g.cookies, a.plan.policy, g.feed
-	g.SharedOrigin = a.plan.sharedOrigin()
-	g.Mounts = a.plan.mounts(a.provider)
-	a.gate, err = proxy.NewGate(&a.plan.Config.Config, g.Parts)
-	return g, err
-}
-
-// openSessions opens the cookie keys and the feed of revocations: the event
-// table of the provider, or a file of its own.
-func (a *App) openSessions(ctx context.Context, db *store.DB, g *gateParts) error {
-	c := a.plan.Config
-	ring, err := c.openRing(keyring.Cookie)
-	if err != nil {
+	if err := a.openFeed(ctx, db); err != nil {
 		return err
 	}
-	var source session.Journal
-	if db != nil {
-		source = journal{db, c.IDP.Issuer.String()}
-	} else {
-		if err := c.makeDataDir(); err != nil {
-			return err
-		}
-		file, err := session.OpenFileJournal(filepath.Join(c.DataDir, "revocations.log"))
-		if err != nil {
-			return err
-		}
-		a.closers = append(a.closers, file.Close)
-		source = file
-	}
-	if g.feed, err = session.NewFeed(ctx, source, a.log); err != nil {
-		return err
-	}
-	a.tasks = append(a.tasks, g.feed.Run)
-	if db != nil {
-		a.tasks = append(a.tasks, func(ctx context.Context) { wake(ctx, db, g.feed) })
-	}
-	g.cookies, err = session.NewCookies(c.Session, cookieKeys(ring), session.Options{Boot: g.feed.Boot()})
-	return err
+	return a.assemble(ctx, g, plan)
 }
 
-// wake makes the feed read what this process has just written.
-func wake(ctx context.Context, db *store.DB, feed *session.Feed) {
-	for {
-		changed := db.Changed()
-		feed.Wake()
-		select {
-		case <-ctx.Done():
-			return
-		case <-changed:
-		}
+// complete returns the plan with the bundles that it was compiled without.
+func (a *App) complete(ctx context.Context, g *generation, plan *Plan) (*Plan, error) {
+	judges := plan.draft.judges(plan.bundles)
+	a.judging.Store(&judges)
+	have, err := a.fetch(ctx, g, plan.draft)
+	if err != nil || len(have) == 0 {
+		return plan, err
 	}
-}
-
-// openSigner reads the keys of signed identity headers.
-func (a *App) openSigner(g *gateParts) error {
-	c := a.plan.Config
-	ring, err := c.openRing(keyring.Assertion)
+	plan, err = plan.with(ctx, have)
 	if err != nil {
-		return err
+		return nil, fmt.Errorf("compile policy with its bundles: %w", err)
 	}
-	keys, err := assertionKeys(ring)
-	if err != nil {
-		return err
-	}
-	return a.newSigner(g, keys)
-}
-
-// openTemporarySigner signs with a key that nobody publishes: what it signs is
-// never sent.
-func (a *App) openTemporarySigner(g *gateParts) error {
-	key, err := jose.GenerateKey(jose.ES256, "00000000-0000-4000-8000-000000000000")
-	if err != nil {
-		return err
-	}
-	return a.newSigner(g, []*jose.Key{key})
-}
-
-func (a *App) newSigner(g *gateParts, keys []*jose.Key) error {
-	c := a.plan.Config
-	arn := c.ALB.Signer
-	if arn == "" {
-		arn = identity.DefaultSigner(c.PublicURL[0])
-	}
-	var err error
-	g.signer, err = identity.NewSigner(arn, keys, nil)
-	return err
-}
-
-func (a *App) openUpstreams(g *gateParts) error {
-	g.upstreams = map[string]*upstream.Upstream{}
-	for name, cfg := range a.plan.Config.Upstreams {
-		u, err := upstream.New(name, *cfg, a.log)
-		if err != nil {
-			return err
-		}
-		a.closers = append(a.closers, func() error { u.Close(); return nil })
-		g.upstreams[name] = u
-	}
-	g.Upstreams = g.upstreams
-	return nil
-}
-
-// openHeaders compiles each route's identity headers for its upstream.
-func (a *App) openHeaders(g *gateParts) error {
-	c := a.plan.Config
-	for _, rt := range c.Routes {
-		headers := c.IdentityHeaders
-		if rt.IdentityHeaders != nil {
-			headers = *rt.IdentityHeaders
-		}
-		plan, err := headers.Compile(g.signer, rt.Upstream)
-		if err != nil {
-			return fmt.Errorf("route %q: %w", rt.Name, err)
-		}
-		g.Headers = append(g.Headers, plan)
-	}
-	return nil
-}
-
-// ownIssuer describes the embedded provider to the verifier of access tokens.
-func (a *App) ownIssuer() *bearer.Issuer {
-	if a.provider == nil {
-		return nil
-	}
-	return bearer.Own(a.provider.Issuer().String())
-}
-
-// clientFor returns the client for calls to an issuer: the embedded provider is
-// answered in process, everybody else over the network.
-func (a *App) clientFor(issuer string) *http.Client {
-	if a.provider != nil && a.provider.Issuer().String() == issuer {
-		return inproc.Client(a.provider.Issuer(), a.provider)
-	}
-	return inproc.Bounded(&http.Client{Transport: outbound})
+	judges = plan.draft.judges(plan.bundles)
+	a.judging.Store(&judges)
+	return plan, nil
 }
 
 // outbound is the transport to foreign issuers. It takes no proxy from the
@@ -290,14 +147,21 @@ var outbound = &http.Transport{
 }
 
 // listen makes the server and opens its addresses.
-func (a *App) listen(ctx context.Context, g *gateParts, o Options) error {
-	a.handler = proxy.NewHandler(a.gate, g.signer, a.log)
+func (a *App) listen(ctx context.Context, g *generation, o Options) error {
+	a.handler = proxy.NewHandler(g.gate, g.signer, a.log)
 	var err error
-	if a.server, err = newServer(&a.plan.Config.Config, a.handler, a.log); err != nil {
+	if a.server, err = newServer(&a.config.Config, a.handler, a.log); err != nil {
 		return err
 	}
+	if addr := a.config.Telemetry.Listen; addr != "" {
+		telling, err := Listen(ctx, []string{addr})
+		if err != nil {
+			return fmt.Errorf("telemetry.listen: %w", err)
+		}
+		a.telling = telling[0]
+	}
 	if a.listeners = o.Listeners; a.listeners == nil {
-		a.listeners, err = Listen(ctx, a.plan.Config.Listen.Addrs)
+		a.listeners, err = Listen(ctx, a.config.Listen.Addrs)
 	}
 	return err
 }
@@ -310,6 +174,9 @@ func (a *App) Addrs() []string {
 	}
 	return all
 }
+
+// Summary describes the configuration that decides now.
+func (a *App) Summary() Summary { return a.now.Load().plan.Summary() }
 
 // MintFor returns a function that makes access tokens of a machine of the
 // embedded provider, as its token endpoint would.
@@ -335,11 +202,27 @@ func (a *App) Run(ctx context.Context) error {
 	for _, task := range a.tasks {
 		wg.Go(func() { task(tasks) })
 	}
+	a.parts.begin(tasks)
+	if ln := a.telling; ln != nil {
+		a.metrics.Began(a.now.Load().plan.Revision())
+		wg.Go(func() { a.metrics.Serve(tasks, ln, a.serving.Load, a.log) })
+	}
 	streams, endStreams := context.WithCancel(tasks)
 	wg.Go(func() { a.handler.Run(streams) })
-	err := serveAll(ctx, a.server, a.listeners, endStreams)
-	endStreams()
-	a.listeners = nil
+	reloads, endReloads := context.WithCancel(ctx)
+	reloading := make(chan struct{})
+	go func() {
+		defer close(reloading)
+		a.reloads(reloads)
+	}()
+	a.serving.Store(true)
+	err := serveAll(ctx, a.server, a.listeners, func() {
+		a.serving.Store(false)
+		endReloads()
+		endStreams()
+	})
+	<-reloading
+	a.listeners, a.telling = nil, nil
 	stop()
 	wg.Wait()
 	return errors.Join(err, a.Close())
@@ -349,9 +232,19 @@ func (a *App) Run(ctx context.Context) error {
 func (a *App) Close() error {
 	var errs []error
 	closeAll(a.listeners)
+	if a.telling != nil {
+		closeAll([]net.Listener{a.telling})
+	}
+	for _, r := range a.retired {
+		r.release()
+	}
+	if g := a.now.Swap(nil); g != nil {
+		g.release()
+	}
+	a.parts.wait()
 	for i := len(a.closers) - 1; i >= 0; i-- {
 		errs = append(errs, a.closers[i]())
 	}
-	a.closers, a.listeners = nil, nil
+	a.retired, a.closers, a.listeners, a.telling = nil, nil, nil, nil
 	return errors.Join(errs...)
 }

@@ -272,7 +272,7 @@ idp: { issuer: "http://login.localhost" }
 func TestAFrontThatIsNotTrustedIsWarnedOf(t *testing.T) {
 	const text = `public_url: https://app.example.com
 upstreams: { app: http://127.0.0.1:3000 }
-routes: [{ name: all, match: { path: /** }, allow: anyone }]
+routes: [{ name: all, match: { path: /public/** }, allow: anyone }]
 `
 	p, err := Parse("gatehouse.yaml", []byte(text))
 	if err != nil {

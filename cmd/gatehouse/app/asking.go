@@ -2,9 +2,7 @@ package app
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"log/slog"
 	"time"
 
 	"gatehouse/idp"
@@ -20,38 +18,27 @@ type Asking struct {
 	Gate   *proxy.Gate
 	Policy *policy.Policy
 
-	app   *App
+	plan  *Plan
+	app   *App // reaches issuers, and opens nothing
 	store *Store
 }
 
 // OpenAsking opens what an explanation needs, beside a running server or
 // without one. It makes no key and no database.
 func OpenAsking(ctx context.Context, plan *Plan) (*Asking, error) {
-	a := &App{plan: plan, log: slog.New(slog.DiscardHandler)}
-	asking := &Asking{Policy: plan.policy, app: a}
-	g := &gateParts{}
-	if err := errors.Join(a.openTemporarySigner(g), a.openUpstreams(g)); err != nil {
-		return nil, errors.Join(err, a.Close())
-	}
-	if err := a.openHeaders(g); err != nil {
-		return nil, errors.Join(err, a.Close())
-	}
-	g.Sites, g.Policy, g.Mounts = plan.sites, plan.policy, plan.mounts(nil)
-	gate, err := proxy.NewGate(&plan.Config.Config, g.Parts)
+	gate, err := plan.deciding()
 	if err != nil {
-		return nil, errors.Join(err, a.Close())
+		return nil, err
 	}
-	asking.Gate = gate
-	return asking, nil
+	return &Asking{Gate: gate, Policy: plan.policy, plan: plan, app: &App{}}, nil
 }
 
 // Close ends what OpenAsking and Identify began.
 func (a *Asking) Close() error {
-	err := a.app.Close()
-	if a.store != nil {
-		err = errors.Join(err, a.store.Close())
+	if a.store == nil {
+		return nil
 	}
-	return err
+	return a.store.Close()
 }
 
 // Identify returns who would be asking: the pool's user named by name, the
@@ -84,21 +71,26 @@ func (a *Asking) user(ctx context.Context, name string) (*session.Identity, stri
 	if names == nil {
 		names = []string{} // known to be in none
 	}
+	c := a.plan.gatewayClient()
+	scopes, err := st.Clients.Allowed(ctx, c, c.Scopes, names)
+	if err != nil {
+		return nil, "", err
+	}
 	now := time.Now()
 	who := u.Username
 	if !u.Enabled {
 		who += " (disabled: cannot sign in)"
 	}
 	return &session.Identity{
-		Credential: session.Cookie, Issuer: a.app.plan.Config.IDP.Issuer.String(), Subject: u.ID, Username: u.Username,
-		Email: u.Email, EmailVerified: u.EmailVerified, Name: u.Name, ClientID: idp.GatewayClient, ClientNamed: true, Groups: names,
-		Person: true, Listed: true, Claims: map[string]any{}, IssuedAt: now, AuthTime: now, Expires: now.Add(time.Hour),
+		Credential: session.Cookie, Issuer: a.plan.Config.IDP.Issuer.String(), Subject: u.ID, Username: u.Username,
+		Email: u.Email, EmailVerified: u.EmailVerified, Name: u.Name, ClientID: c.ID, ClientNamed: true, Groups: names, Scopes: scopes,
+		Person: true, Listed: true, Claims: map[string]any{}, IssuedAt: now, AuthTime: now, AMR: []string{"pwd"}, Expires: now.Add(time.Hour),
 	}, who, nil
 }
 
 // holder verifies an access token as the gate would.
 func (a *Asking) holder(ctx context.Context, token string) (*session.Identity, string, error) {
-	c := a.app.plan.Config
+	c := a.plan.Config
 	var own *bearer.Issuer
 	if c.IDP != nil {
 		st, err := a.open(ctx)
@@ -128,6 +120,6 @@ func (a *Asking) open(ctx context.Context) (*Store, error) {
 		return a.store, nil
 	}
 	var err error
-	a.store, err = OpenStore(ctx, a.app.plan)
+	a.store, err = OpenStore(ctx, a.plan)
 	return a.store, err
 }

@@ -10,6 +10,7 @@ import (
 	"gatehouse/idp"
 	"gatehouse/idp/client"
 	"gatehouse/internal/conf"
+	"gatehouse/internal/telemetry"
 	"gatehouse/policy"
 	"gatehouse/proxy"
 	"gatehouse/session"
@@ -29,6 +30,8 @@ type Config struct {
 	Bearer bearer.Config `yaml:"bearer"`
 	// Policy adds operators' own Rego modules and data.
 	Policy policy.Config `yaml:"policy"`
+	// Telemetry tells other programs how the gateway does.
+	Telemetry telemetry.Config `yaml:"telemetry"`
 	// IDP configures the embedded provider; absent, there is none.
 	IDP *idp.Config `yaml:"idp"`
 	// DataDir holds what gatehouse stores: the user pool, or the journal of
@@ -52,6 +55,18 @@ func (c *Config) Check(r *conf.Report) {
 	}
 	if c.SecretsDir != "" && within(c.SecretsDir, c.DataDir) {
 		r.Errorf(&c.SecretsDir, "secrets_dir lies in data_dir: a copy of the data would be a copy of its keys")
+	}
+	c.checkTelemetry(r)
+}
+
+// checkTelemetry refuses to tell on the gate's own address what is for the
+// operator alone.
+func (c *Config) checkTelemetry(r *conf.Report) {
+	for _, addr := range c.Listen.Addrs {
+		if c.Telemetry.Meets(addr) {
+			r.Errorf(&c.Telemetry.Listen, "telemetry.listen is the address of the gate (listen: %s); choose another port", addr)
+			return
+		}
 	}
 }
 
@@ -108,26 +123,4 @@ func FindConfig(given string) (string, error) {
 		}
 	}
 	return "", ErrNoConfig
-}
-
-// Load reads and compiles the configuration at path. The error is a
-// *conf.Problems with every mistake of the file when it can be read at all.
-func Load(path string) (*Plan, error) {
-	cfg := &Config{}
-	file, err := conf.Load(path, cfg)
-	if err != nil {
-		return nil, err
-	}
-	return compileFile(path, file, cfg)
-}
-
-// Parse is Load for a configuration that is in memory; relative paths start
-// at the working directory.
-func Parse(name string, text []byte) (*Plan, error) {
-	cfg := &Config{}
-	file, err := conf.Parse(name, text, cfg)
-	if err != nil {
-		return nil, err
-	}
-	return compileFile(name, file, cfg)
 }

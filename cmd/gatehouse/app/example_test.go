@@ -36,8 +36,10 @@ func TestEverythingThatIsOffInTheExampleWorks(t *testing.T) {
 			t.Errorf("form %d of the example, all on:\n%v", i, err)
 			continue
 		}
-		if w := p.Summary().Warnings; len(w) != 0 {
-			t.Errorf("form %d of the example, all on: warnings = %q, want none", i, w)
+		for _, w := range p.Summary().Warnings {
+			if !strings.Contains(w, "was not fetched") { // its bundles are on servers
+				t.Errorf("form %d of the example, all on: it warns of %s", i, w)
+			}
 		}
 	}
 }
@@ -166,6 +168,8 @@ func placeExample(t *testing.T, text string) string {
 		write(m[1], "0123456789-0123456789-0123456789\n")
 	}
 	write("policy/orders.rego", "package orders\n\nallow if input.request.method == \"GET\"\n")
+	write("data/tenants.yaml", "acme: { region: eu }\n")
+	write("next.yaml", "public_url: http://app.localhost\nupstreams: { app: http://127.0.0.1:9 }\nroutes: [{ name: health, match: { path: /healthz }, allow: anyone }]\n")
 	write("gatehouse.yaml", text)
 	return filepath.Join(dir, "gatehouse.yaml")
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"slices"
 
 	"gatehouse/idp"
 	"gatehouse/idp/client"
@@ -17,26 +18,57 @@ import (
 // no file and no database.
 const gatewaySecretPurpose = "gateway client secret"
 
-// gatewayScopes are what the gateway asks for when people sign in. It may
-// never have the scope that changes accounts.
-var gatewayScopes = []string{client.OpenID, client.Email, client.Profile}
-
-// registerGateway registers the gateway at its own provider: an ordinary
-// confidential client, kept in step with public_url at each start.
-func (a *App) registerGateway(ctx context.Context, sealer *keyring.Sealer) error {
+// gatewayClient is the gateway as its own provider knows it: an ordinary
+// confidential client. What it may ask for is what it asks for: login.scopes
+// besides the standard ones, and never the scope that changes accounts.
+func (p *Plan) gatewayClient() client.Client {
 	c := client.Client{
-		ID: idp.GatewayClient, Name: a.plan.sites[0].Host, Managed: true,
-		Grants: []string{client.AuthorizationCode, client.RefreshToken},
-		Scopes: gatewayScopes, AccessTTL: a.plan.Config.IDP.GatewayTokenTTL, IDTTL: a.plan.Config.IDP.GatewayTokenTTL,
-		RefreshTTL: max(a.plan.Config.Session.Lifetime, client.MinRefreshTTL),
+		ID: idp.GatewayClient, Name: p.sites[0].Host, Managed: true,
+		Grants:    []string{client.AuthorizationCode, client.RefreshToken},
+		Scopes:    append([]string{client.OpenID, client.Email, client.Profile}, p.Config.Login.Scopes...),
+		AccessTTL: p.Config.IDP.GatewayTokenTTL, IDTTL: p.Config.IDP.GatewayTokenTTL,
+		RefreshTTL: max(p.Config.Session.Lifetime, client.MinRefreshTTL),
 	}
-	for _, s := range a.plan.sites {
+	for _, s := range p.sites {
 		c.RedirectURIs = append(c.RedirectURIs, s.Origin+proxy.PathCallback)
 		c.SignOutURIs = append(c.SignOutURIs, s.Origin+proxy.PathSignOut)
 	}
-	a.gatewaySecret = base64.RawURLEncoding.EncodeToString(sealer.Derive(gatewaySecretPurpose, 32))
-	if err := a.provider.Clients.Put(ctx, c, a.gatewaySecret); err != nil {
+	return c
+}
+
+// gatewaySecret returns the client secret of the gateway at its own provider.
+func gatewaySecret(sealer *keyring.Sealer) string {
+	return base64.RawURLEncoding.EncodeToString(sealer.Derive(gatewaySecretPurpose, 32))
+}
+
+// keepRegistered brings the registration of the gateway, where there is a
+// provider of its own, in step with plan. It writes nothing when nothing differs.
+func (a *App) keepRegistered(ctx context.Context, plan *Plan) error {
+	if a.provider == nil {
+		return nil
+	}
+	if err := a.checkScopes(ctx, plan); err != nil {
+		return err
+	}
+	if err := a.provider.Clients.Put(ctx, plan.gatewayClient(), a.gatewaySecret); err != nil {
 		return fmt.Errorf("register the gateway at its provider: %w", err)
+	}
+	return nil
+}
+
+// checkScopes refuses login.scopes that the pool does not have: they would be
+// left out of every session in silence, and rules that name them would refuse
+// everybody.
+func (a *App) checkScopes(ctx context.Context, plan *Plan) error {
+	scopes, err := a.provider.Clients.Scopes(ctx)
+	if err != nil {
+		return fmt.Errorf("list scopes: %w", err)
+	}
+	for _, name := range plan.Config.Login.Scopes {
+		known := slices.ContainsFunc(scopes, func(s client.Scope) bool { return s.Name == name })
+		if !known && !client.Standard(name) {
+			return fmt.Errorf("login.scopes names %q, and the pool has no such scope; write it into idp.bootstrap.resource_servers, or make it with `gatehouse scope add`", name)
+		}
 	}
 	return nil
 }

@@ -32,7 +32,10 @@ const (
 type world struct {
 	t      *testing.T
 	origin string
+	path   string // of the configuration
 	plan   *Plan
+	app    *App
+	logs   *logs
 	stop   func()
 }
 
@@ -43,7 +46,7 @@ func newWorld(t *testing.T, edits ...string) *world {
 	upstream := httptest.NewServer(demo.App())
 	t.Cleanup(upstream.Close)
 	ln := listen(t, "127.0.0.1:0")
-	w := &world{t: t, origin: "http://" + ln.Addr().String()}
+	w := &world{t: t, origin: "http://" + ln.Addr().String(), logs: newLogs()}
 	dir := t.TempDir()
 	text, err := demo.Config(demo.Setup{
 		Origin: w.origin, Listen: []string{ln.Addr().String()}, Upstream: upstream.URL, Dir: dir,
@@ -52,7 +55,9 @@ func newWorld(t *testing.T, edits ...string) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if w.plan, err = Parse(filepath.Join(dir, "gatehouse.yaml"), []byte(strings.NewReplacer(edits...).Replace(string(text)))); err != nil {
+	w.path = filepath.Join(dir, "gatehouse.yaml")
+	write(t, w.path, strings.NewReplacer(edits...).Replace(string(text)))
+	if w.plan, err = Load(w.path); err != nil {
 		t.Fatal(err)
 	}
 	w.start(ln)
@@ -79,12 +84,13 @@ func (w *world) start(ln net.Listener) {
 	// The test's own context ends before its clean-up does.
 	ctx, cancel := context.WithCancel(context.WithoutCancel(w.t.Context()))
 	a, err := Open(ctx, w.plan, Options{
-		Log: slog.New(slog.DiscardHandler), Demo: true, DemoPasswords: passwords(), Listeners: []net.Listener{ln},
+		Log: slog.New(slog.NewJSONHandler(w.logs, nil)), Demo: true, DemoPasswords: passwords(), Listeners: []net.Listener{ln},
 	})
 	if err != nil {
 		cancel()
 		w.t.Fatal(err)
 	}
+	w.app = a
 	ended := make(chan error, 1)
 	go func() { ended <- a.Run(ctx) }()
 	w.stop = func() {

@@ -2,8 +2,9 @@ package app
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
-	"fmt"
 	"net/http"
 	"strings"
 
@@ -20,13 +21,19 @@ type Plan struct {
 	// Config is what the file says, with defaults filled in.
 	Config *Config
 
+	draft    *draft
 	sites    []session.Site
 	policy   *policy.Policy
+	bundles  bundles // that policy was compiled with
+	shadow   *Plan   // of policy.shadow; nil for none
+	revision string
 	warnings []string
 }
 
 // Summary is what `gatehouse check` tells of a plan.
 type Summary struct {
+	// Revision names the configuration with all rules and data of its policy.
+	Revision   string   `json:"revision"`
 	PublicURLs []string `json:"public_urls"`
 	Routes     int      `json:"routes"`
 	Upstreams  int      `json:"upstreams"`
@@ -36,10 +43,9 @@ type Summary struct {
 
 // Summary describes the plan.
 func (p *Plan) Summary() Summary {
-	s := Summary{Routes: len(p.Config.Routes), Upstreams: len(p.Config.Upstreams), Warnings: p.warnings}
-	if s.Warnings == nil {
-		s.Warnings = []string{}
-	}
+	s := Summary{Revision: p.revision, Routes: len(p.Config.Routes), Upstreams: len(p.Config.Upstreams)}
+	s.Warnings = append([]string{}, p.warnings...)
+	s.Warnings = append(s.Warnings, p.missing()...)
 	for _, site := range p.sites {
 		s.PublicURLs = append(s.PublicURLs, site.Origin)
 	}
@@ -52,36 +58,53 @@ func (p *Plan) Summary() Summary {
 // Origin is the first public URL.
 func (p *Plan) Origin() string { return p.sites[0].Origin }
 
-// compileFile compiles a decoded configuration. Everything it finds wrong
-// joins what decoding found.
-func compileFile(path string, file *conf.File, cfg *Config) (*Plan, error) {
-	if err := cfg.place(path); err != nil {
-		return nil, err
+// Revision names what the plan would do: 12 hexadecimal digits of a hash over
+// what the configuration file says, secrets aside, and the policy's revision. It
+// is the same wherever the files lie.
+func (p *Plan) Revision() string { return p.revision }
+
+// revise computes the revision.
+func (p *Plan) revise() {
+	h := sha256.New()
+	digest := p.draft.file.Digest()
+	h.Write(digest[:]) // a hash never returns an error
+	h.Write([]byte(p.policy.Revision()))
+	if p.shadow != nil {
+		h.Write([]byte(p.shadow.revision))
 	}
-	p := &Plan{Config: cfg}
+	p.revision = hex.EncodeToString(h.Sum(nil))[:12]
+}
+
+// compile fills the plan in from a decoded configuration.
+func (p *Plan) compile(file *conf.File, have bundles) error {
 	r := file.Report()
-	for i, u := range cfg.PublicURL {
+	for i, u := range p.Config.PublicURL {
 		site, err := session.NewSite(u)
 		if err != nil {
-			r.Errorf(&cfg.PublicURL[i], "%v", err)
+			r.Errorf(&p.Config.PublicURL[i], "%v", err)
 			continue
 		}
 		p.sites = append(p.sites, site)
 	}
 	if err := file.Err(); err != nil {
-		return nil, err
+		return err
 	}
 	p.checkFront(r)
 	p.compileRoutes(r)
-	p.compilePolicy(r)
+	p.compilePolicy(r, have)
 	p.checkIssuer(r)
 	if err := file.Err(); err != nil {
-		return nil, err
+		return err
 	}
+	p.warnLint(r)
+	return nil
+}
+
+// warn keeps what the file was warned of.
+func (p *Plan) warn(file *conf.File) {
 	for _, w := range file.Problems().Warnings() {
 		p.warnings = append(p.warnings, strings.TrimSpace(w.String()))
 	}
-	return p, nil
 }
 
 // checkFront warns of a proxy in front that is not trusted: all people would
@@ -95,7 +118,7 @@ func (p *Plan) checkFront(r *conf.Report) {
 	}
 }
 
-// compileRoutes checks the table of routes and warns of dead ones.
+// compileRoutes checks the table of routes.
 func (p *Plan) compileRoutes(r *conf.Report) {
 	cfg := p.Config
 	matches := make([]route.Match, len(cfg.Routes))
@@ -106,34 +129,22 @@ func (p *Plan) compileRoutes(r *conf.Report) {
 	for i, s := range p.sites {
 		hosts[i] = s.Host
 	}
-	table, err := route.Compile(matches, hosts[0], hosts)
-	if err != nil {
-		for _, e := range flatten(err) {
-			at, text := conf.Pos{}, e.Error()
-			var bad *route.Error
-			if errors.As(e, &bad) {
-				at, text = cfg.Routes[bad.Route].Pos, bad.Text
-			}
-			r.Errorf(at, "%s", text)
-		}
+	_, err := route.Compile(matches, hosts[0], hosts)
+	if err == nil {
 		return
 	}
-	for _, s := range table.Shadowed() {
-		rt := cfg.Routes[s.Route]
-		var by []string
-		for _, i := range s.By {
-			by = append(by, fmt.Sprintf("%q (line %d)", cfg.Routes[i].Name, cfg.Routes[i].Pos.Line))
+	for _, e := range flatten(err) {
+		at, text := conf.Pos{}, e.Error()
+		var bad *route.Error
+		if errors.As(e, &bad) {
+			at, text = cfg.Routes[bad.Route].Pos, bad.Text
 		}
-		r.Warnf(rt.Pos, "route %q can never match: %s already takes everything it takes", rt.Name, strings.Join(by, " and "))
+		r.Errorf(at, "%s", text)
 	}
 }
 
-func (p *Plan) compilePolicy(r *conf.Report) {
-	rules := make([]policy.Rule, len(p.Config.Routes))
-	for i, rt := range p.Config.Routes {
-		rules[i] = policy.Rule{Route: rt.Name, Allow: rt.Allow, Pos: rt.Pos}
-	}
-	compiled, err := policy.Compile(context.Background(), p.Config.Policy, rules)
+func (p *Plan) compilePolicy(r *conf.Report, have bundles) {
+	compiled, err := policy.Compile(context.Background(), p.Config.Policy, p.Config.Rules(), have.of(p.Config)...)
 	if err == nil {
 		p.policy = compiled
 		return

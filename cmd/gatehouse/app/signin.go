@@ -16,30 +16,32 @@ import (
 
 // openSignIn makes the relying party: at the providers of the configuration,
 // or at the embedded one.
-func (a *App) openSignIn(g *gateParts) error {
-	cfg := a.plan.Config.Login
+func (a *App) openSignIn(g *generation) error {
+	cfg := g.plan.Config.Login
 	switch {
 	case len(cfg.Providers) > 0:
 	case a.provider != nil:
-		own := login.Own(a.provider.Issuer().String(), idp.GatewayClient, conf.Secret(a.gatewaySecret))
+		own := login.Own(a.provider.Issuer().String(), idp.GatewayClient, conf.Secret(a.gatewaySecret), cfg.Scopes...)
 		cfg.Providers = map[string]*login.Provider{"gatehouse": own}
 	default:
 		g.SignIn = nobody{}
 		return nil
 	}
-	l, err := login.New(cfg, login.Parts{
-		Cookies: g.cookies, Feed: g.feed, ClientFor: a.clientFor,
-		KeepAccessToken: needsAccessToken(g), Log: a.log,
+	keep := needsAccessToken(g)
+	l, err := use(g, "login"+fingerprint(cfg, g.plan.Config.Session, keep), func() (*login.Login, work, error) {
+		l, err := login.New(cfg, login.Parts{
+			Cookies: g.cookies, Feed: a.feed, ClientFor: a.clientFor, KeepAccessToken: keep, Log: a.log,
+		})
+		if err != nil {
+			return nil, work{}, err
+		}
+		return l, work{run: l.Run}, nil
 	})
-	if err != nil {
-		return err
-	}
-	a.tasks = append(a.tasks, l.Run)
 	g.SignIn = signIn{l}
-	return nil
+	return err
 }
 
-func needsAccessToken(g *gateParts) bool {
+func needsAccessToken(g *generation) bool {
 	for _, plan := range g.Headers {
 		if plan.NeedsAccessToken() {
 			return true
@@ -66,11 +68,24 @@ type signIn struct{ *login.Login }
 
 // Begin implements proxy.SignIn.
 func (s signIn) Begin(ctx context.Context, site session.Site, r *http.Request, a proxy.Attempt) (string, []*http.Cookie, error) {
-	to, err := s.Login.Begin(ctx, site, r, a.ReturnTo)
+	to, err := s.Login.Begin(ctx, site, r, login.Attempt{ReturnTo: a.ReturnTo, StepUp: stepUp(a)})
 	if errors.Is(err, login.ErrIssuerDown) {
 		err = proxy.ErrIssuerDown
 	}
 	return to.URL, to.Cookies, err
+}
+
+// stepUp is what a route requires, and of whom, in the words of the relying
+// party.
+func stepUp(a proxy.Attempt) *login.StepUp {
+	if a.Require == nil {
+		return nil
+	}
+	s := &login.StepUp{MFA: a.Require.MFA, ACR: a.Require.ACR, MaxAge: a.Require.SignedInWithin}
+	if a.Identity != nil {
+		s.Issuer, s.Subject = a.Identity.Issuer, a.Identity.Subject
+	}
+	return s
 }
 
 // Callback implements proxy.SignIn.

@@ -18,7 +18,8 @@ func newCheck(s *settings) *cobra.Command {
 		Long: `Read the configuration and report every mistake at once, with its place.
 
 It runs exactly what serve runs before it has any effect: nothing is opened,
-made or listened on.`,
+made or listened on, and no server is asked. It prints the revision,
+by which logs and figures of a running gateway name its configuration.`,
 		Example: "  gatehouse check\n  gatehouse check config.example.yaml --output json",
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
@@ -34,7 +35,7 @@ made or listened on.`,
 				File string `json:"file"`
 				app.Summary
 			}{path, sum}, func(w io.Writer) {
-				fmt.Fprintf(w, "%s  %s, %s  ok\n", path, count(sum.Routes, "route"), count(sum.Upstreams, "upstream"))
+				fmt.Fprintf(w, "%s  %s, %s  revision %s  ok\n", path, count(sum.Routes, "route"), count(sum.Upstreams, "upstream"), sum.Revision)
 				for _, warning := range sum.Warnings {
 					fmt.Fprintln(w, warning)
 				}

@@ -83,9 +83,11 @@ const welcome = `Put a login in front of anything.
 
 Start here:
   gatehouse demo      a gateway, sign-in and a demo application, in one process
+  gatehouse init      write a configuration to begin with, and tests of it
   gatehouse check     read the configuration and report every mistake
   gatehouse serve     run the gateway
   gatehouse explain   say who may open what, and why
+  gatehouse policy    test the rules, show who can what, replay what was decided
   gatehouse user      people who can sign in
 
 All commands: gatehouse help`
@@ -111,7 +113,7 @@ func newRoot(s *settings) *cobra.Command {
 		return nil
 	}
 	root.AddCommand(
-		newDemo(s), newServe(s), newCheck(s), newExplain(s), newHealth(s),
+		newDemo(s), newInit(s), newServe(s), newCheck(s), newExplain(s), newPolicy(s), newHealth(s),
 		newUser(s), newGroup(s), newClient(s), newScope(s), newKey(s), newVersion(s),
 	)
 	return root

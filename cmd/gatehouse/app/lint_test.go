@@ -1,0 +1,103 @@
+package app
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// foundIn returns the codes of what linting finds in a configuration: one rule,
+// and what stands beside routes.
+func foundIn(t *testing.T, allow, rest string) string {
+	t.Helper()
+	p, err := Parse(t.TempDir()+"/gatehouse.yaml", []byte(fmt.Sprintf(`public_url: http://app.localhost
+upstreams: { app: "http://127.0.0.1:9" }
+routes: [{ name: r, match: { path: /x }, %s }]
+%s`, allow, rest)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	found, err := p.Lint(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if found.Unread != nil {
+		t.Errorf("the pool is not read: %v, want nothing to read", found.Unread)
+	}
+	var codes []string
+	for _, w := range found.Warnings {
+		codes = append(codes, w.Code)
+	}
+	for _, shown := range p.Summary().Warnings {
+		if !slices.ContainsFunc(codes, func(code string) bool { return strings.Contains(shown, "["+code+"]") }) {
+			t.Errorf("check warns of %q, which lint does not find", shown)
+		}
+	}
+	if len(p.Summary().Warnings) != len(codes) {
+		t.Errorf("check warns of %q, want what lint finds: %q", p.Summary().Warnings, codes)
+	}
+	return strings.Join(codes, " ")
+}
+
+const (
+	ownPool  = "idp: { issuer: http://login.localhost, bootstrap: { "
+	aCompany = "login: { providers: { company: { issuer: https://a.example, client_id: gate "
+	aServer  = "bearer: { issuers: [{ issuer: https://t.example, audiences: [x] "
+)
+
+// What is not known is not complained about, and what is known is.
+func TestLintComparesNamesWithWhatCanExist(t *testing.T) {
+	for _, c := range []struct{ allow, rest, want string }{
+		{"allow: { groups: [a] }", ownPool + "} }", ""},
+		{"allow: { groups: [a] }", ownPool + "groups: [{ name: a }] } }", ""},
+		{"allow: { groups: [a] }", ownPool + "groups: [{ name: b }] } }", "unknown-group"},
+		{"allow: { groups: [a] }", ownPool + "prune: true } }", "unknown-group"},
+		{"allow: { groups: [a] }", ownPool + "groups: [{ name: b }] } }\n" + aServer + ", groups_claim: g }] }", ""},
+		{"allow: { groups: [a] }", aCompany + "} } }", "unknown-group"},
+		{"allow: { groups: [a] }", aCompany + ", groups_claim: g } } }", ""},
+
+		{"allow: { scopes: [a] }", ownPool + "} }", ""},
+		{"allow: { scopes: [openid] }", ownPool + "prune: true } }", ""},
+		{"allow: { scopes: [a] }", ownPool + "resource_servers: [{ id: s, scopes: [{ name: b }] }] } }", "unknown-scope"},
+		{"allow: { scopes: [a] }", ownPool + "resource_servers: [{ id: s, scopes: [{ name: a }] }] } }", ""},
+		{"allow: { scopes: [a] }", ownPool + "prune: true, resource_servers: [{ id: s, scopes: [{ name: a }] }] } }", "scope-for-nobody"},
+		{"allow: { scopes: [a] }", ownPool + "resource_servers: [{ id: s, scopes: [{ name: a }] }] } }\nlogin: { scopes: [a] }", "scope-for-all"},
+		{
+			"allow: { scopes: [a] }",
+			ownPool + "groups: [{ name: g }], resource_servers: [{ id: s, scopes: [{ name: a, groups: [g] }] }] } }\nlogin: { scopes: [a] }", "",
+		},
+		{
+			"allow: { scopes: [a] }",
+			ownPool + "prune: true, resource_servers: [{ id: s, scopes: [{ name: a }] }], clients: [{ id: c, secret: 0123456789012345678901234, scopes: [a] }] } }", "",
+		},
+		{ // what is tied to people is given to no program
+			"allow: { scopes: [a] }",
+			ownPool + "prune: true, groups: [{ name: g }], resource_servers: [{ id: s, scopes: [{ name: a, groups: [g] }] }], " +
+				"clients: [{ id: c, secret: 0123456789012345678901234, scopes: [a] }] } }", "scope-for-nobody",
+		},
+		{
+			"allow: { scopes: [a] }",
+			ownPool + "prune: true, groups: [{ name: g }], resource_servers: [{ id: s, scopes: [{ name: a, groups: [g] }] }], " +
+				"clients: [{ id: c, public: true, redirect_uris: ['https://c.example/'], scopes: [a] }] } }", "",
+		},
+		{"allow: { scopes: [a] }", aCompany + ", scope_claim: s } } }", ""},
+		{"allow: { scopes: [a] }", aServer + "}] }", "unknown-scope"},
+
+		{"allow: { clients: [gatehouse] }", ownPool + "prune: true } }", ""},
+		{"allow: { clients: [job] }", ownPool + "} }", ""},
+		{"allow: { clients: [job] }", ownPool + "prune: true } }", "unknown-client"},
+		{"allow: { clients: [gate, job] }", aCompany + "} } }\n" + aServer + ", clients: [job] }] }", ""},
+		{"allow: { clients: [gatehouse] }", aCompany + "} } }\n" + aServer + ", clients: [job] }] }", "unknown-client"},
+
+		{"allow: { users: [a], all_of: [{ users: [b] }] }", ownPool + "} }", "never-met"},
+		{"allow: { users: [a], all_of: [{ users: [b] }] }", ownPool + "} }\n" + aServer + "}] }", ""},
+		{"allow: signed-in, require: { mfa: true }", ownPool + "} }", "require-unmet"},
+		{"allow: signed-in, require: { signed_in_within: 1h }", ownPool + "} }", ""},
+		{"allow: signed-in, require: { mfa: true }", aCompany + "} } }", ""},
+	} {
+		if got := foundIn(t, c.allow, c.rest); got != c.want {
+			t.Errorf("%s\n%s\nfound %q, want %q", c.allow, c.rest, got, c.want)
+		}
+	}
+}

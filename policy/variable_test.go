@@ -1,0 +1,93 @@
+package policy
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+
+	"gatehouse/session"
+)
+
+// onPath makes a policy whose route sets the variable tenant.
+func onPath(t *testing.T, allow string) *Policy {
+	t.Helper()
+	return compile(t, "routes:\n  - name: it\n    sets: [tenant]\n    allow: "+allow+"\n")
+}
+
+func decideOn(p *Policy, id *session.Identity, variables ...Variable) Decision {
+	return p.Decide(context.Background(), Query{Identity: id, Method: "GET", Variables: variables})
+}
+
+func TestPathVariablesAreComparedByteByByte(t *testing.T) {
+	p := onPath(t, `{ claims: { tenant: "{tenant}" } }`)
+	for value, want := range map[string]bool{
+		"acme": true, "Acme": false, "acm": false, "acme ": false, "": false, "{tenant}": false, "acme\x00": false, "ac*": false,
+	} {
+		id := person(func(id *session.Identity) { id.Claims = map[string]any{"tenant": "acme"} })
+		if d := decideOn(p, id, Variable{"tenant", value}); (d.Outcome == OutcomeAllow) != want || d.Err != nil {
+			t.Errorf("tenant %q = %s %s (%v), want allow = %t", value, d.Outcome, d.Reason, d.Err, want)
+		}
+	}
+	// What is written in the claim is not a variable.
+	id := person(func(id *session.Identity) { id.Claims = map[string]any{"tenant": "{tenant}"} })
+	if d := decideOn(p, id, Variable{"tenant", "acme"}); d.Outcome == OutcomeAllow {
+		t.Error("a claim {tenant} was taken for the variable")
+	}
+}
+
+func TestPathVariablesInEachPlace(t *testing.T) {
+	acme := func(id *session.Identity) {
+		id.Groups, id.Username, id.Claims = []string{"acme"}, "acme", map[string]any{"c": []any{"acme"}, "s": "acme"}
+	}
+	for _, allow := range []string{
+		`{ groups: ["{tenant}"] }`, `{ groups: [owners, "{tenant}"] }`, `{ users: ["{tenant}", root] }`,
+		`{ claims: { c: { contains: "{tenant}" } } }`, `{ claims: { s: { equals: [x, "{tenant}"] } } }`,
+		`{ claims: { c: { prefix: ["{tenant}", "x-"] } } }`, `{ claims: { s: ["{tenant}", "y"] } }`,
+	} {
+		p := onPath(t, allow)
+		if d := decideOn(p, person(acme), Variable{"tenant", "acme"}); d.Outcome != OutcomeAllow {
+			t.Errorf("%s = %s %s (%v), want allow\n%s", allow, d.Outcome, d.Reason, d.Err, p.RouteModule(0))
+		}
+		for _, variables := range [][]Variable{{{"tenant", "other"}}, nil, {{"other", "acme"}}, {{"tenant", ""}}} {
+			if d := decideOn(p, person(acme), variables...); d.Outcome == OutcomeAllow || d.Err != nil {
+				t.Errorf("%s with %v = %s (%v), want deny", allow, variables, d.Outcome, d.Err)
+			}
+			not := onPath(t, "{ not: "+allow+" }")
+			known := len(variables) > 0 && variables[0] == Variable{"tenant", "other"}
+			if d := decideOn(not, person(acme), variables...); (d.Outcome == OutcomeAllow) != known {
+				t.Errorf("not %s with %v = %s %s, want allow = %t", allow, variables, d.Outcome, d.Reason, known)
+			}
+		}
+	}
+}
+
+// Only a whole value is a variable, and only where that is said.
+func TestOtherBracesArePlainText(t *testing.T) {
+	for _, allow := range []string{
+		`{ groups: ["a{tenant}b"] }`, `{ groups: ["{Tenant}"] }`, `{ groups: ["{}"] }`, `{ groups: ["{ tenant }"] }`, `{ groups: ["{1}"] }`,
+		`{ groups: ["{{tenant}}"] }`, `{ scopes: ["{tenant}"] }`, `{ clients: ["{tenant}"] }`,
+		`{ claims: { "{tenant}": x } }`, `{ claims: { c: "{ten\nant}" } }`,
+	} {
+		p := compile(t, "routes:\n  - name: it\n    allow: "+allow+"\n")
+		if p.routes[0].reads.has(fVariables) {
+			t.Errorf("%s reads a path variable", allow)
+		}
+	}
+	p := onPath(t, `{ groups: ["a{tenant}b"] }`)
+	allows(t, p, person(inGroups("a{tenant}b")), GroupOK)
+	denies(t, p, person(inGroups("aacmeb")), GroupMissing)
+}
+
+func TestAVariableThatTheRouteDoesNotSetIsAMistake(t *testing.T) {
+	for _, allow := range []string{
+		`{ groups: ["{tennant}"] }`, `{ not: { users: "{tennant}" } }`, `{ any_of: [{ claims: { c: { prefix: "{tennant}" } } }, signed-in] }`,
+	} {
+		_, err := tryCompile(t, "routes:\n  - name: it\n    sets: [id, tenant]\n    allow: "+allow+"\n")
+		var e *Error
+		if !errors.As(err, &e) || e.Pos.Line != 4 || !strings.Contains(err.Error(), "{tennant}") || !strings.Contains(err.Error(), "id, tenant") {
+			t.Errorf("Compile = %v, want an *Error at line 4 that names {tennant} and what there is", err)
+		}
+	}
+	refused(t, "they set none", "routes: [{name: it, allow: {groups: ['{tenant}']}}]\n")
+}

@@ -1,0 +1,28 @@
+package proxy
+
+import (
+	"context"
+	"time"
+)
+
+// ask asks the policy about v.
+func (g *Gate) ask(ctx context.Context, v *Verdict) {
+	v.asked = true
+	if g.parts.Recorder == nil {
+		v.decision = g.parts.Policy.Decide(ctx, v.query())
+		return
+	}
+	begin := time.Now()
+	v.decision = g.parts.Policy.Decide(ctx, v.query())
+	v.took = time.Since(begin)
+}
+
+// record tells the Recorder what the policy said about v, if it was asked.
+func (g *Gate) record(v *Verdict, id string) {
+	if g.parts.Recorder == nil || !v.asked {
+		return
+	}
+	g.parts.Recorder.Record(Decided{
+		RequestID: id, Request: v.Request, Query: v.query(), Decision: v.decision, Route: g.routes[v.Route].Name, Took: v.took,
+	})
+}
