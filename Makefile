@@ -1,9 +1,10 @@
 # make build   the program, as ./gatehouse
 # make test    everything: installs what is missing (Debian), lints, tests,
 #              tests again with the race detector, and drives a real browser
-# make lint    formatting, go vet, staticcheck, known vulnerabilities
+# make lint    formatting, go vet, staticcheck, regal, known vulnerabilities
 # make e2e     only the tests from outside
-# make bench   load against a bare reverse proxy, paired; prints ratios
+# make bench   load against a bare reverse proxy, paired, and the cost of a
+#              decision beside OPA's own server; prints ratios
 # make fmt     format all sources
 #
 # Without make and without Debian: go test ./... needs Go alone.
@@ -32,16 +33,18 @@ SOURCES := find . -name '*.go' -not -path './e2e/node_modules/*'
 TOOL    := go tool -modfile=$(CURDIR)/tools/go.mod
 RESULTS := $(CURDIR)/.build/tests
 TESTSUM := $(CURDIR)/.build/testsum
+REGAL   := $(CURDIR)/.build/regal
+OPA     := $(CURDIR)/.build/opa
 
 .PHONY: build test lint bench e2e fmt unit race tools-test deps deps-e2e
-.PHONY: lint-format lint-vet lint-staticcheck lint-vulnerable
+.PHONY: lint-format lint-vet lint-staticcheck lint-rego lint-vulnerable bench-decide
 
 build:
 	go build -trimpath -o gatehouse ./cmd/gatehouse
 
 test: deps deps-e2e lint unit tools-test race e2e
 
-lint: lint-format lint-vet lint-staticcheck lint-vulnerable
+lint: lint-format lint-vet lint-staticcheck lint-rego lint-vulnerable
 
 lint-format:
 	files=$$($(SOURCES) | xargs $(TOOL) gofumpt -l)
@@ -60,6 +63,10 @@ lint-staticcheck:
 	$(TOOL) staticcheck ./...
 	(cd tools; $(TOOL) staticcheck ./...)
 	(cd e2e; $(TOOL) staticcheck ./...)
+
+# What gatehouse generates is Rego that a person could have written.
+lint-rego: $(REGAL)
+	$(REGAL) lint --config-file tools/regal/config.yaml policy/testdata
 
 lint-vulnerable:
 	.ci/vulnerable
@@ -85,9 +92,12 @@ e2e: deps-e2e $(TESTSUM) e2e/node_modules/.package-lock.json
 e2e/node_modules/.package-lock.json: e2e/package.json e2e/package-lock.json | deps-e2e
 	cd e2e && npm ci --ignore-scripts --no-audit --no-fund
 
-bench:
+bench: bench-decide
 	.ci/deps wrk nginx
 	go run ./bench
+
+bench-decide: $(OPA)
+	go run ./bench/decide -opa $(OPA)
 
 deps:
 	.ci/deps ca-certificates cc
@@ -98,3 +108,10 @@ deps-e2e:
 $(TESTSUM): tools/go.mod $(wildcard tools/testsum/*.go)
 	mkdir -p $(RESULTS)
 	go -C tools build -o $@ ./testsum
+
+# Each has a module of its own: what they need does not agree.
+$(REGAL): tools/regal/go.mod
+	go -C tools/regal build -o $@ github.com/open-policy-agent/regal
+
+$(OPA): tools/opa/go.mod
+	go -C tools/opa build -o $@ github.com/open-policy-agent/opa

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"cmp"
 	"fmt"
 	"net/http/httptest"
 	"net/url"
@@ -47,6 +48,7 @@ type file struct {
 	dir      string // of data and secrets
 	upstream string
 	tls      *authority
+	routes   string   // the block of routes; "" for the usual ones
 	parts    []string // top-level blocks
 }
 
@@ -62,7 +64,7 @@ func (f file) String() string {
 		fmt.Fprintf(&b, "tls: { cert: %s, key: %s }\n", f.tls.cert, f.tls.key)
 	}
 	fmt.Fprintf(&b, "upstreams:\n  app: %s\n", f.upstream)
-	b.WriteString(routes)
+	b.WriteString(cmp.Or(f.routes, routes))
 	for _, part := range f.parts {
 		b.WriteString(part)
 	}
@@ -164,3 +166,69 @@ func standalone(url, dir string) string {
 		parts: []string{provider(strings.Replace(url, "127.0.0.1", "localhost", 1), usualTTL)},
 	}.String()
 }
+
+// Two resources that take one scope each, and the rest.
+const storyRoutes = `routes:
+  - name: resource-1
+    match: { path: /resource-1/** }
+    allow: { scopes: [resource1.read] }
+  - name: resource-2
+    match: { path: /resource-2/** }
+    allow: { scopes: [resource2.read] }
+  - name: the-rest
+    match: { path: /** }
+    allow: signed-in
+`
+
+// storyProvider is the block of a provider with two groups and their scopes.
+func storyProvider(issuer string) string {
+	return fmt.Sprintf(`login:
+  scopes: [resource1.read, resource2.read]
+idp:
+  issuer: %s
+  bootstrap:
+    groups: [{ name: group-1 }, { name: group-2 }]
+    users:
+      - { username: alice, password: %[2]s, groups: [group-1] }
+      - { username: bob, password: %[2]s, groups: [group-2] }
+      - { username: carol, password: %[2]s, groups: [group-1, group-2] }
+      - { username: dave, password: %[2]s }
+    resource_servers:
+      - { id: resource-1, scopes: [{ name: resource1.read, groups: [group-1] }] }
+      - { id: resource-2, scopes: [{ name: resource2.read, groups: [group-2] }] }
+      - { id: status, scopes: [{ name: status.read }] }
+    clients:
+      - id: %[3]s
+        secret: %[4]s
+        grants: [authorization_code, refresh_token]
+        redirect_uris: [%[5]q]
+        scopes: [openid, resource1.read, resource2.read]
+      - id: %[6]s
+        secret: %[7]s
+        grants: [client_credentials]
+        scopes: [status.read, resource1.read, resource2.read]
+`, issuer, demoPassword, webClient, webSecret, callbackURI, jobClient, jobSecret)
+}
+
+// stepUpRoutes ask how long ago, or how strongly, a person has signed in.
+const stepUpRoutes = `routes:
+  - name: fresh
+    match: { path: /fresh/** }
+    allow: signed-in
+    require: { signed_in_within: 4s }
+  - name: strong
+    match: { path: /strong/** }
+    allow: signed-in
+    require: { mfa: true }
+  - name: classed
+    match: { path: /classed/** }
+    allow: signed-in
+    require: { acr: ["urn:gold", "urn:silver"] }
+  - name: admin
+    match: { path: /admin/** }
+    allow: { groups: [admins] }
+    require: { mfa: true }
+  - name: the-rest
+    match: { path: /** }
+    allow: signed-in
+`
