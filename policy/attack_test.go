@@ -71,7 +71,10 @@ func TestNastyNamesAndValues(t *testing.T) {
 			value += "x" // a path variable is meant to be one
 		}
 		for i, cond := range []Condition{
-			{Groups: []string{value}}, {Scopes: []string{value}}, {Users: []string{value}}, {Clients: []string{value}},
+			{Groups: []string{value}},
+			{Scopes: []string{value}},
+			{Users: []string{value}},
+			{Clients: []string{value}},
 			{Claims: map[string]ClaimTest{value: {Is: []any{value}}}},
 			{Claims: map[string]ClaimTest{value: {Equals: []any{value}}}},
 			{Claims: map[string]ClaimTest{value: {Prefix: []string{value}}}},
@@ -187,10 +190,16 @@ func TestMethods(t *testing.T) {
 		method string
 		want   Reason
 	}{
-		{get, person(), "GET", ConditionsOK}, {get, person(), "HEAD", ConditionsOK}, {get, person(), "POST", MethodNotListed},
-		{get, person(), "get", MethodNotListed}, {get, person(), "", MethodNotListed}, {get, machine("x"), "GET", PersonRequired},
+		{get, person(), "GET", ConditionsOK},
+		{get, person(), "HEAD", ConditionsOK},
+		{get, person(), "POST", MethodNotListed},
+		{get, person(), "get", MethodNotListed},
+		{get, person(), "", MethodNotListed},
+		{get, machine("x"), "GET", PersonRequired},
 		{get, nil, "GET", SignInRequired},
-		{post, machine("x"), "DELETE", ConditionsOK}, {post, machine("x"), "GET", MethodNotListed}, {post, machine("x"), "HEAD", MethodNotListed},
+		{post, machine("x"), "DELETE", ConditionsOK},
+		{post, machine("x"), "GET", MethodNotListed},
+		{post, machine("x"), "HEAD", MethodNotListed},
 		{one(t, "{ method: HEAD }"), person(), "GET", MethodNotListed},
 		{one(t, "{ not: { method: [GET] } }"), person(), "HEAD", Excluded},
 		{one(t, "{ not: { method: [GET] } }"), person(), "PUT", ConditionsOK},

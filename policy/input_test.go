@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"maps"
 	"net/netip"
+	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -150,5 +152,42 @@ func TestABodyHasALimitOfItsOwn(t *testing.T) {
 		if d := p.Decide(context.Background(), q); d.Outcome != OutcomeDeny {
 			t.Errorf("a body with the number %s: %s %s, want deny", n, d.Outcome, d.Reason)
 		}
+	}
+}
+
+// The manual lists the fields of the input that a rule of an operator sees, and
+// no others.
+func TestTheManualListsEveryField(t *testing.T) {
+	text, err := os.ReadFile("../docs/policy.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var listed []string
+	for _, line := range strings.Split(string(text), "\n") {
+		first, _, _ := strings.Cut(strings.TrimPrefix(line, "| "), "|")
+		for _, m := range regexp.MustCompile("`input\\.([a-z_.]+)`").FindAllStringSubmatch(first, -1) {
+			if strings.HasPrefix(line, "| ") && m[1] != "user" {
+				listed = append(listed, m[1])
+			}
+		}
+	}
+	p := asks(t, "package orders\nallow if count(input) > 0\n")
+	var input map[string]any
+	if text, err = p.Input(whole()); err != nil || json.Unmarshal(text, &input) != nil {
+		t.Fatalf("Input = %s, %v", text, err)
+	}
+	var has []string
+	for _, path := range paths(input, "") {
+		for _, whole := range []string{"credential.claims", "request.variables", "request.body."} {
+			if strings.HasPrefix(path, whole) {
+				path = strings.TrimSuffix(whole, ".")
+			}
+		}
+		has = append(has, path)
+	}
+	slices.Sort(listed)
+	slices.Sort(has)
+	if has = slices.Compact(has); !slices.Equal(listed, has) {
+		t.Errorf("the manual lists %q\nthe input has %q", listed, has)
 	}
 }

@@ -98,7 +98,7 @@ func (g *generator) decider(name string, n, require *node) *decider {
 		return d
 	}
 	d := &decider{name: name}
-	may := ask("allow", name)
+	may := question("allow", name)
 	d.may, d.both = ast.NewBody(may), ast.NewBody(may)
 	var b strings.Builder
 	for _, body := range g.alternatives(n, true) {
@@ -112,7 +112,7 @@ func (g *generator) decider(name string, n, require *node) *decider {
 		writeRule(&rule, "enough["+quote(name)+"]", body)
 		b.WriteString(rule.String())
 		d.needs = append(d.needs, body...)
-		d.both = ast.NewBody(may, ask("enough", name))
+		d.both = ast.NewBody(may, question("enough", name))
 	}
 	d.rules = b.String()
 	g.deciders[id] = d
@@ -134,9 +134,9 @@ func nodeTexts(nodes []*node) []string {
 	return texts
 }
 
-// ask is an expression that holds where the rule at path, below our package, is
+// question is an expression that holds where the rule at path, below our package, is
 // true. It is made of terms, never of text, and needs no compiling.
-func ask(path ...string) *ast.Expr {
+func question(path ...string) *ast.Expr {
 	ref := ast.Ref{ast.DefaultRootDocument}
 	for _, name := range append(strings.Split(packageName, "."), path...) {
 		ref = append(ref, ast.StringTerm(name))
@@ -267,7 +267,7 @@ func (g *generator) leaf(n *node, want bool) string {
 func (g *generator) add(id string, d *definition) {
 	g.byKey[id] = d
 	g.byName[d.name] = d
-	d.body = ast.NewBody(ask(d.name))
+	d.body = ast.NewBody(question(d.name))
 	g.order = append(g.order, d)
 }
 

@@ -83,9 +83,9 @@ func leafRules(name string, n *node) string {
 	case kSignedIn:
 		writeRule(&b, name, []string{"input.user"})
 	case kGroups:
-		member(&b, name, "input.user.groups", "group", n)
+		member(&b, name, "input.user.groups", n)
 	case kScopes:
-		member(&b, name, "input.credential.scopes", "scope", n)
+		member(&b, name, "input.credential.scopes", n)
 	case kClaim:
 		claimRules(&b, name, n)
 	case kUsers:
@@ -143,11 +143,11 @@ func claimRules(b *strings.Builder, name string, n *node) {
 	case formEquals:
 		equal(b, name, below("input.claim_scalars", n.claim), n)
 	case formContains:
-		member(b, name, below("input.claim_lists", n.claim), "value", n)
+		member(b, name, below("input.claim_lists", n.claim), n)
 	case formPrefix:
 		prefix(b, name, below("input.claim_values", n.claim), n)
 	default:
-		member(b, name, below("input.claim_values", n.claim), "value", n)
+		member(b, name, below("input.claim_values", n.claim), n)
 	}
 }
 
@@ -246,16 +246,20 @@ func below(ref, name string) string {
 }
 
 // member writes rules that are true if the list at ref holds one of n's values.
-func member(b *strings.Builder, name, ref, variable string, n *node) {
+func member(b *strings.Builder, name, ref string, n *node) {
 	plain, variables := n.terms()
+	item := "value"
+	if n.kind != kClaim {
+		item = strings.TrimSuffix(yamlKey[n.kind], "s") // group, scope
+	}
 	switch len(plain) {
 	case 0:
 	case 1:
 		writeRule(b, name, []string{plain[0] + " in " + ref})
 	default:
 		writeRule(b, name, []string{
-			"some " + variable + " in " + ref,
-			variable + " in " + collection("{", plain, "}"),
+			"some " + item + " in " + ref,
+			item + " in " + collection("{", plain, "}"),
 		})
 	}
 	for _, v := range variables {
