@@ -53,8 +53,26 @@ func checkVariables(n *node, set []string) []error {
 				errs = append(errs, &Error{l.pos, unsetVariable(name, set)})
 			}
 		}
+		if name := l.misplaced(set); name != "" {
+			errs = append(errs, &Error{l.pos, fmt.Errorf(
+				"%s takes no path variables, so {%s} would mean itself; they stand in groups, users and claims", yamlKey[l.kind], name)})
+		}
 	}
 	return errs
+}
+
+// misplaced returns a path variable of the route that n, which takes none, has
+// among its values; "" if there is none.
+func (n *node) misplaced(set []string) string {
+	switch n.kind {
+	case kScopes, kClients, kEmailDomains:
+		for _, v := range n.values {
+			if m := variable.FindStringSubmatch(v); m != nil && slices.Contains(set, m[1]) {
+				return m[1]
+			}
+		}
+	}
+	return ""
 }
 
 func unsetVariable(name string, set []string) error {

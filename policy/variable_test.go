@@ -91,3 +91,14 @@ func TestAVariableThatTheRouteDoesNotSetIsAMistake(t *testing.T) {
 	}
 	refused(t, "they set none", "routes: [{name: it, allow: {groups: ['{tenant}']}}]\n")
 }
+
+func TestPathVariablesStandWhereTheyAreTaken(t *testing.T) {
+	for _, allow := range []string{
+		`{ scopes: ["{tenant}"] }`, `{ clients: [a, "{tenant}"] }`, `{ any_of: [{ email_domains: ["{tenant}"] }, { groups: [a] }] }`,
+	} {
+		_, err := tryCompile(t, "routes:\n  - name: it\n    sets: [tenant]\n    allow: "+allow+"\n")
+		if err == nil || !strings.Contains(err.Error(), "takes no path variables") {
+			t.Errorf("Compile(%s) = %v, want an error: nothing would ever be met", allow, err)
+		}
+	}
+}

@@ -27,7 +27,7 @@ type plan struct {
 
 func main() {
 	var p plan
-	flag.IntVar(&p.rounds, "rounds", 7, "how often each set runs; fewer than 5 show little")
+	flag.IntVar(&p.rounds, "rounds", 5, "how often each set runs; fewer than 5 show little")
 	flag.DurationVar(&p.duration, "duration", 250*time.Millisecond, "length of one run")
 	flag.StringVar(&p.opa, "opa", "", "OPA's program, to run its server beside (default: leave it out)")
 	flag.Parse()
