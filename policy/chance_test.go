@@ -194,18 +194,27 @@ func (c chance) scalar() any {
 }
 
 func (c chance) claim() any {
-	switch c.IntN(6) {
+	switch c.IntN(8) {
 	case 0:
 		return nil
 	case 1:
 		return map[string]any{"x": "x"}
 	case 2:
-		return []any{c.scalar(), nil, c.scalar()}
+		return []any{c.scalar(), c.scalar()}
 	case 3:
+		return []any{c.scalar(), c.oddity(), c.scalar()}
+	case 4:
+		return []any{c.oddity()}
+	case 5:
 		return []any{}
 	default:
 		return c.scalar()
 	}
+}
+
+// oddity is what is no scalar.
+func (c chance) oddity() any {
+	return []any{nil, map[string]any{"x": "x"}, []any{"x"}, []any{}}[c.IntN(4)]
 }
 
 func (c chance) identity() *session.Identity {

@@ -179,5 +179,5 @@ func closing(f *Finding, values string) string {
 }
 
 var notForms = [...]string{
-	formIs: " other than ", formEquals: " other than ", formPrefix: " not beginning with ", formContains: " not containing ",
+	formIs: " other than ", formEquals: " that is one value other than ", formPrefix: " not beginning with ", formContains: " that is a list not containing ",
 }

@@ -16,12 +16,13 @@ import (
 type ClaimTest struct {
 	// Is: the claim is, or as a list contains, one of these values.
 	Is []any `yaml:"-"`
-	// Equals: the claim is no list, and is one of these values.
+	// Equals: the claim is one of these values; it is unknown for a list.
 	Equals []any `yaml:"equals"`
 	// Prefix: the claim is, or as a list contains, a string that begins with one
 	// of these.
 	Prefix []string `yaml:"prefix"`
-	// Contains: the claim is a list and contains one of these values.
+	// Contains: the claim is a list and contains one of these values; it is unknown
+	// for what is no list.
 	Contains []any `yaml:"contains"`
 }
 

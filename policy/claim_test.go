@@ -50,17 +50,65 @@ func TestFormsOfOneClaimAreJoinedByAnd(t *testing.T) {
 	}
 }
 
-func TestNotOverFormsNeedsTheClaim(t *testing.T) {
-	for _, form := range []string{"{ equals: x }", "{ contains: x }", "{ prefix: x }"} {
+// Another shape of a claim than a form looks at is not known to be anything
+// else: whoever writes "contractor" where a list is expected is still one.
+func TestNotOverFormsNeedsAClaimOfTheirShape(t *testing.T) {
+	huge := json.Number("1e999999")
+	object, list := map[string]any{"name": "x"}, []any{"x"}
+	known := map[string][]any{
+		"x":               {"y", []any{"y"}, []string{"y"}, []any{}, false, json.Number("1")},
+		"{ prefix: x }":   {"y", []any{"y"}, []string{"y"}, []any{}, false, json.Number("1")},
+		"{ equals: x }":   {"y", false, json.Number("1")},
+		"{ contains: x }": {[]any{"y"}, []string{"y"}, []any{}},
+	}
+	unknown := map[string][]any{
+		"{ equals: x }":   {[]any{"x"}, []any{"y"}, []string{"x"}, []any{}},
+		"{ contains: x }": {"x", "y", true, json.Number("1")},
+	}
+	for form, values := range known {
 		p := one(t, "{ not: { claims: { c: "+form+" } } }")
-		allows(t, p, withClaim("y"), ConditionsOK)
-		allows(t, p, withClaim([]any{"y"}), ConditionsOK)
-		denies(t, p, withClaim(nil), Excluded)
-		denies(t, p, withClaim(map[string]any{}), Excluded)
+		for _, v := range values {
+			allows(t, p, withClaim(v), ConditionsOK)
+		}
+		everywhere := []any{nil, object, huge, []any{object}, []any{list}, []any{nil}, []any{huge}, []any{"y", object}, []any{"y", nil}, []any{"y", huge}}
+		for _, v := range append(everywhere, unknown[form]...) {
+			denies(t, p, withClaim(v), Excluded)
+		}
 		denies(t, p, person(), Excluded)
 	}
-	allows(t, one(t, "{ not: { claims: { c: { equals: x } } } }"), withClaim([]any{"x"}), ConditionsOK)
-	allows(t, one(t, "{ not: { claims: { c: { contains: x } } } }"), withClaim("x"), ConditionsOK)
+}
+
+// What a list holds besides scalars hides nothing of what it has.
+func TestScalarsBesideOtherItemsAreMet(t *testing.T) {
+	mixed := []any{map[string]any{"a": "b"}, nil, "x"}
+	for form, want := range map[string]Result{
+		"x": Hit, "{ prefix: x }": Hit, "{ contains: x }": Hit, "y": Unknown, "{ prefix: y }": Unknown, "{ contains: y }": Unknown, "{ equals: x }": Unknown,
+	} {
+		e := explain(one(t, "{ claims: { c: "+form+" } }"), 0, withClaim(mixed))
+		if e.Root.Result != want {
+			t.Errorf("%s is a %s, want %s", form, e.Root.Result, want)
+		}
+	}
+}
+
+func TestExplainTellsWhyAClaimIsUnknown(t *testing.T) {
+	for _, c := range []struct {
+		form  string
+		claim any
+		has   string
+	}{
+		{"x", []any{"y", nil}, `["y",null], not all plain values`},
+		{"x", []any{"x", nil}, `["x",null], not all plain values`},
+		{"{ equals: x }", []any{"x"}, `["x"], a list`},
+		{"{ contains: x }", "x", `"x", not a list`},
+		{"{ contains: x }", []any{"x"}, `["x"]`},
+		{"{ equals: x }", "x", `"x"`},
+		{"x", map[string]any{}, `{}, no plain value`},
+	} {
+		if e := explain(one(t, "{ claims: { c: "+c.form+" } }"), 0, withClaim(c.claim)); e.Root.Has != c.has {
+			t.Errorf("%s of %v: Explain shows %q, want %q", c.form, c.claim, e.Root.Has, c.has)
+		}
+	}
 }
 
 func TestMistakesInFormsAreToldWithTheirPlace(t *testing.T) {

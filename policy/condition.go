@@ -36,7 +36,7 @@ type Condition struct {
 	// scopes use all_of.
 	Scopes []string `yaml:"scopes"`
 	// Users is met by a person whose subject or username is one of these; an
-	// e-mail address never counts.
+	// e-mail address never counts, and a path variable is only a username.
 	Users []string `yaml:"users"`
 	// Clients is met by a credential that was issued to one of these app
 	// clients; a session was issued to the gateway's own.
@@ -75,12 +75,21 @@ type Condition struct {
 	at map[string]conf.Pos
 }
 
-// OPA names a rule written by the operator.
+// OPA names a rule written by the operator. In YAML the rule may stand alone.
 type OPA struct {
 	// Rule is the rule's full path, such as data.orders.allow. True meets the
 	// condition, false does not; undefined or any other value is unknown. An
 	// error while evaluating refuses the request.
 	Rule string `yaml:"rule"`
+}
+
+// UnmarshalConf reads both forms.
+func (o *OPA) UnmarshalConf(n *conf.Node) {
+	if n.Kind() == conf.Scalar {
+		n.Decode(&o.Rule)
+		return
+	}
+	n.Decode(o)
 }
 
 // UnmarshalConf decodes either form of a condition and reports what makes no
@@ -102,9 +111,12 @@ func (c *Condition) UnmarshalConf(n *conf.Node) {
 			c.placeClaims(n.Get(key))
 		}
 	}
-	n.Decode(c)
+	decoded := n.Decode(c)
 	for _, p := range c.problems() {
-		p.node(n).Errorf("%s", p.text)
+		// What could not be read is empty, and has been told already.
+		if decoded || !p.empty {
+			p.node(n).Errorf("%s", p.text)
+		}
 	}
 }
 
@@ -132,6 +144,8 @@ type problem struct {
 	// pos is where it stands, as far as that is known better than by key.
 	pos  conf.Pos
 	text string
+	// empty marks what is said of something that is not there.
+	empty bool
 }
 
 func (p problem) say(format string, a ...any) problem {
@@ -161,15 +175,19 @@ func (c *Condition) problems() []problem {
 	var found []problem
 	report := func(p problem) { found = append(found, p) }
 	add := func(key, format string, a ...any) { report(problem{key: key}.say(format, a...)) }
+	missing := func(key, format string, a ...any) { report(problem{key: key, empty: true}.say(format, a...)) }
 	if len(c.keys()) == 0 && len(c.at) == 0 && !c.SignedIn {
-		add("", "the map of conditions is empty; write signed-in, anyone or nobody to mean that")
+		missing("", "the map of conditions is empty; write signed-in, anyone or nobody to mean that")
 	}
 	for _, key := range []string{"groups", "scopes", "users", "clients", "email_domains"} {
+		if _, given := c.at[key]; given && len(*c.list(key)) == 0 {
+			missing(key, "%s is empty, so nobody could ever pass; name at least one", key)
+		}
 		c.listProblems(key, add)
 	}
 	for _, key := range []string{"any_of", "all_of", "ip", "claims", "time", "method"} {
 		if _, given := c.at[key]; given && !slices.Contains(c.keys(), key) {
-			add(key, "%s is empty; leave it out or name at least one", key)
+			missing(key, "%s is empty; leave it out or name at least one", key)
 		}
 	}
 	c.claimProblems(report)
@@ -177,7 +195,7 @@ func (c *Condition) problems() []problem {
 	c.requestProblems(add)
 	if c.OPA != nil {
 		if _, err := parseRuleRef(c.OPA.Rule); err != nil {
-			add("opa", "%v", err)
+			report(problem{key: "opa", empty: c.OPA.Rule == ""}.say("%v", err))
 		}
 	}
 	if c.Not != nil && c.Not.asksSignedIn() {
@@ -187,11 +205,7 @@ func (c *Condition) problems() []problem {
 }
 
 func (c *Condition) listProblems(key string, add func(key, format string, a ...any)) {
-	list := *c.list(key)
-	if _, given := c.at[key]; given && len(list) == 0 {
-		add(key, "%s is empty, so nobody could ever pass; name at least one", key)
-	}
-	for _, v := range list {
+	for _, v := range *c.list(key) {
 		if v == "" || !utf8.ValidString(v) {
 			add(key, "%s names %q, which nothing can equal", key, v)
 		}

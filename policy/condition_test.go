@@ -52,7 +52,6 @@ func TestMistakesInAllowAreToldWithTheirPlace(t *testing.T) {
 	mistake(t, `{ opa: { rule: "data.a.b == 1" } }`, "3:", "data.orders.allow")
 	mistake(t, "{ opa: { rule: data.gatehouse.routes.allow } }", "3:", "reserved")
 	mistake(t, "{ opa: {} }", "3:", "data.orders.allow")
-	mistake(t, "{ opa: data.orders.allow }", "3:", "")
 }
 
 func TestPositionsStayOnConditions(t *testing.T) {
@@ -137,5 +136,14 @@ func TestScopesOfARule(t *testing.T) {
 	}
 	if !f.Routes[1].Allow.Given() || f.Routes[1].Allow.Anyone() || (Allow{}).Given() {
 		t.Error("Given or Anyone is wrong")
+	}
+}
+
+func TestAnOperatorsRuleMayStandAlone(t *testing.T) {
+	for _, form := range []string{"{ opa: data.orders.allow }", "{ opa: { rule: data.orders.allow } }"} {
+		_, err := tryCompile(t, "routes:\n  - name: it\n    allow: "+form+"\n")
+		if err == nil || !strings.Contains(err.Error(), "no module of policy.custom defines data.orders.allow") {
+			t.Errorf("Compile(%s) = %v, want it to look for the rule", form, err)
+		}
 	}
 }

@@ -45,8 +45,8 @@ func (c *Config) Defaults() { c.Memory = true }
 // file below it counts that ends in .rego and not in _test.rego, names that
 // begin with a dot aside. Modules are compiled in strict mode; package
 // gatehouse and what lies below it is reserved, and http.send,
-// net.lookup_ip_addr and opa.runtime do not exist. At most 1 MiB a file and
-// 1,000 files.
+// net.lookup_ip_addr, opa.runtime and bits.lsh do not exist. At most 1 MiB a file
+// and 1,000 files.
 type Custom struct {
 	Pos conf.Pos `yaml:"-"`
 	// Path is a file or a directory; "" for a bundle.

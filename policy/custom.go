@@ -25,32 +25,42 @@ const (
 // reads something below data.gatehouse.
 var ErrReserved = errors.New("data.gatehouse is reserved for what gatehouse generates")
 
-// loadCustom reads and parses the operators' modules, which are one source. All
-// mistakes are reported together.
-func loadCustom(cfg Config) (source, error) {
-	s := source{name: "policy.custom", pos: cfg.Pos, modules: map[string]*ast.Module{}}
-	files, seen, err := customFiles(cfg)
-	s.files = seen
+// readCustom reads the operators' modules. All that cannot be read is reported
+// together.
+func (s *Sources) readCustom() error {
+	files, seen, err := customFiles(s.cfg)
+	s.seen = seen
 	if err != nil {
-		return s, err
+		return err
 	}
 	var errs []error
-	for _, file := range files {
-		text, err := readRegular(file, maxModule)
+	for _, path := range files {
+		text, err := readRegular(path, maxModule)
 		if err != nil {
 			errs = append(errs, &Error{Err: err})
 			continue
 		}
-		m, err := parseModule(file, string(text))
-		if err != nil {
-			errs = append(errs, &Error{Err: err})
-			continue
-		}
-		s.modules[file] = m
-		s.texts = append(s.texts, string(text))
+		s.custom = append(s.custom, sourceFile{path: path, text: string(text)})
 	}
-	s.roots = packagesOf(s.modules)
-	return s, errors.Join(errs...)
+	return errors.Join(errs...)
+}
+
+// parseCustom parses the operators' modules, which are one source. All mistakes
+// are reported together.
+func (s *Sources) parseCustom() (source, error) {
+	custom := source{name: "policy.custom", pos: s.cfg.Pos, modules: map[string]*ast.Module{}, files: s.seen}
+	var errs []error
+	for _, f := range s.custom {
+		m, err := parseModule(f.path, f.text)
+		if err != nil {
+			errs = append(errs, &Error{Err: err})
+			continue
+		}
+		custom.modules[f.path] = m
+		custom.texts = append(custom.texts, f.text)
+	}
+	custom.roots = packagesOf(custom.modules)
+	return custom, errors.Join(errs...)
 }
 
 // customFiles returns the files that the paths of cfg.Custom lead to, sorted,
@@ -210,12 +220,14 @@ func checkRule(c *ast.Compiler, rule string, lib library) error {
 	return nil
 }
 
-// capabilities returns what Rego may use here: no network, no environment.
+// capabilities returns what Rego may use here: no network, no environment, and
+// nothing that runs past every deadline: bits.lsh by a large number does not look
+// at it.
 func capabilities() *ast.Capabilities {
 	caps := ast.CapabilitiesForThisVersion()
 	caps.Builtins = slices.DeleteFunc(slices.Clone(caps.Builtins), func(b *ast.Builtin) bool {
 		switch b.Name {
-		case ast.HTTPSend.Name, ast.NetLookupIPAddr.Name, ast.OPARuntime.Name:
+		case ast.HTTPSend.Name, ast.NetLookupIPAddr.Name, ast.OPARuntime.Name, ast.BitsShiftLeft.Name:
 			return true
 		}
 		return false

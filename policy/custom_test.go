@@ -179,6 +179,12 @@ func TestReservedNamesAreRefused(t *testing.T) {
 		"rego/x.rego", "package gatehouse.routes\n")
 }
 
+// A shift by a number from a claim would take gigabytes before OPA looks at the
+// clock.
+func TestShiftingLeftIsAbsent(t *testing.T) {
+	refused(t, "undefined function", askOperator, "rego/orders.rego", "package orders\nallow if bits.lsh(1, input.credential.claims.x) > 0\n")
+}
+
 func TestNetworkAndEnvironmentAreAbsent(t *testing.T) {
 	for _, call := range []string{
 		`http.send({"method": "get", "url": "http://127.0.0.1"})`, `net.lookup_ip_addr("localhost")`, `opa.runtime()`,

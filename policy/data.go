@@ -20,40 +20,55 @@ const (
 	maxDataDepth = 100      // lists and objects inside each other
 )
 
-// loadData reads the files of policy.data; each is a source of its own. All
-// mistakes are reported together.
-func loadData(cfg Config) ([]source, error) {
-	var sources []source
+// readData reads the files of policy.data. All that cannot be read is reported
+// together.
+func (s *Sources) readData() error {
 	var errs []error
-	for _, name := range slices.Sorted(maps.Keys(cfg.Data)) {
-		if problem := dataProblem(name, cfg.Data[name]); problem != "" {
-			errs = append(errs, &Error{cfg.Pos, errors.New("policy.data: " + problem)})
+	for _, name := range slices.Sorted(maps.Keys(s.cfg.Data)) {
+		if problem := dataProblem(name, s.cfg.Data[name]); problem != "" {
+			errs = append(errs, &Error{s.cfg.Pos, errors.New("policy.data: " + problem)})
 			continue
 		}
-		file := beside(cfg.Pos, cfg.Data[name])
-		value, err := readData(file)
+		path := beside(s.cfg.Pos, s.cfg.Data[name])
+		text, err := readRegular(path, maxData)
 		if err != nil {
-			errs = append(errs, &Error{cfg.Pos, fmt.Errorf("read policy.data.%s: %w", name, err)})
+			errs = append(errs, s.dataError(name, err))
+			continue
+		}
+		s.data = append(s.data, sourceFile{path: path, name: name, text: string(text)})
+	}
+	return errors.Join(errs...)
+}
+
+// decodeData decodes the files of policy.data; each is a source of its own. All
+// mistakes are reported together.
+func (s *Sources) decodeData() ([]source, error) {
+	var sources []source
+	var errs []error
+	for _, f := range s.data {
+		value, err := f.decode()
+		if err != nil {
+			errs = append(errs, s.dataError(f.name, err))
 			continue
 		}
 		sources = append(sources, source{
-			name: "policy.data." + name, pos: cfg.Pos, files: []string{file},
-			data: map[string]any{name: value}, roots: []root{{path: []string{name}, what: "data." + name}},
+			name: "policy.data." + f.name, pos: s.cfg.Pos, files: []string{f.path},
+			data: map[string]any{f.name: value}, roots: []root{{path: []string{f.name}, what: "data." + f.name}},
 		})
 	}
 	return sources, errors.Join(errs...)
 }
 
-// readData returns the one value that the JSON or YAML file holds.
-func readData(file string) (any, error) {
-	text, err := readRegular(file, maxData)
-	if err != nil {
-		return nil, err
+func (s *Sources) dataError(name string, err error) error {
+	return &Error{s.cfg.Pos, fmt.Errorf("read policy.data.%s: %w", name, err)}
+}
+
+// decode returns the one value that the JSON or YAML file holds.
+func (f sourceFile) decode() (any, error) {
+	if filepath.Ext(f.path) == ".json" {
+		return decodeJSON(f.path, []byte(f.text))
 	}
-	if filepath.Ext(file) == ".json" {
-		return decodeJSON(file, text)
-	}
-	return conf.Data(file, text)
+	return conf.Data(f.path, []byte(f.text))
 }
 
 // readRegular returns the content of a regular file of at most limit bytes. A

@@ -133,13 +133,21 @@ func (n *node) known(input ast.Value) bool {
 	case kScopes:
 		return has(keyCredential, keyScopes)
 	case kUsers:
-		return has(keyUser, keySubject) && has(keyUser, keyUsername)
+		return has(keyUser, keyUsername) && (len(n.subjects()) == 0 || has(keyUser, keySubject))
 	case kClients:
 		return has(keyCredential, keyClient)
 	case kEmailDomains:
 		return has(keyUser, keyEmailDomain)
 	case kClaim:
-		return has(keyClaimValues, ast.StringTerm(n.claim))
+		name := ast.StringTerm(n.claim)
+		switch n.form {
+		case formEquals:
+			return has(keyClaimScalars, name)
+		case formContains:
+			return has(keyClaimLists, name) && has(keyClaimKnown, name)
+		default:
+			return has(keyClaimKnown, name)
+		}
 	case kIP:
 		return has(keyRequest, keyClientIP)
 	case kTime:

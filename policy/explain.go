@@ -284,6 +284,9 @@ func has(n *node, q Query) string {
 	text := hasOf(n, id)
 	for _, name := range n.variables() {
 		text += "; the path has {" + name + "} = " + pathHas(name, q.Variables)
+		if n.kind == kUsers {
+			text += ", for the username alone"
+		}
 	}
 	return text
 }
@@ -391,8 +394,23 @@ func hasOf(n *node, id *session.Identity) string {
 		if err != nil {
 			return "claim unreadable"
 		}
-		return fmt.Sprintf("%.200s", text)
+		return fmt.Sprintf("%.200s", text) + unlike(n.form, v)
 	}
+}
+
+// unlike tells in which way v, a claim, is not of the shape that f is about.
+func unlike(f form, v any) string {
+	switch {
+	case isList(v) && f == formEquals:
+		return ", a list"
+	case isList(v) && !entire(v):
+		return ", not all plain values"
+	case !isList(v) && !isScalar(v):
+		return ", no plain value"
+	case !isList(v) && f == formContains:
+		return ", not a list"
+	}
+	return ""
 }
 
 func shown(what string, values []string) string {

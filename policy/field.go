@@ -39,9 +39,10 @@ const (
 // its input, which is cheaper, and makes the rule a function of exactly these.
 type reads struct {
 	fields field
-	// claims are the names that YAML conditions look at, sorted; scalars and lists
-	// those of them that are asked to be one value, or a list.
-	claims, scalars, lists []string
+	// claims are the names that YAML conditions look at, sorted. values are those
+	// of them that may be one value or a list, scalars those that are asked to be
+	// one value, and lists those that are asked to be a list.
+	claims, values, scalars, lists []string
 	// variables are the path variables that conditions name, sorted.
 	variables []string
 	// asked are the claims that rules of operators name, sorted: parts of
@@ -52,7 +53,7 @@ type reads struct {
 // readsOf returns what the trees read; each may be nil.
 func readsOf(trees ...*node) reads {
 	of := [...]field{
-		kSignedIn: fUser, kGroups: fGroups, kScopes: fScopes, kUsers: fSubject | fUsername, kClients: fClient,
+		kSignedIn: fUser, kGroups: fGroups, kScopes: fScopes, kUsers: fUsername, kClients: fClient,
 		kEmailDomains: fEmailDomain, kClaim: 0, kIP: fClientIP, kTime: fTime, kMethod: fMethod,
 		kMFA: fMFA, kACR: fACR, kSignedInWithin: fAuthTime | fTime, kOPA: fAll,
 	}
@@ -63,11 +64,14 @@ func readsOf(trees ...*node) reads {
 		}
 		for _, l := range tree.leaves() {
 			r.fields |= of[l.kind]
+			if l.kind == kUsers && len(l.subjects()) > 0 {
+				r.fields |= fSubject
+			}
 			r.claim(l)
 			r.variables = append(r.variables, l.variables()...)
 		}
 	}
-	for _, names := range []*[]string{&r.claims, &r.scalars, &r.lists, &r.variables} {
+	for _, names := range []*[]string{&r.claims, &r.values, &r.scalars, &r.lists, &r.variables} {
 		slices.Sort(*names)
 		*names = slices.Compact(*names)
 	}
@@ -88,6 +92,8 @@ func (r *reads) claim(l *node) {
 		r.scalars = append(r.scalars, l.claim)
 	case formContains:
 		r.lists = append(r.lists, l.claim)
+	default:
+		r.values = append(r.values, l.claim)
 	}
 }
 

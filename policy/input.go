@@ -46,6 +46,7 @@ var (
 	keyScopes       = ast.StringTerm("scopes")
 	keyClaims       = ast.StringTerm("claims")
 	keyClaimValues  = ast.StringTerm("claim_values")
+	keyClaimKnown   = ast.StringTerm("claim_known")
 	keyClaimScalars = ast.StringTerm("claim_scalars")
 	keyClaimLists   = ast.StringTerm("claim_lists")
 	keyRequest      = ast.StringTerm("request")
@@ -230,11 +231,12 @@ func bodyTerm(value any) (*ast.Term, error) {
 	return ast.NewTerm(v), nil
 }
 
-// claims appends what r reads of claims: the values of each as a list, and those
-// that are one value, or a list, under these names again.
+// claims appends what r reads of claims: the values of each as a list, those that
+// are one value, and those that are a list; and of which claims these are all
+// values.
 func (p *projection) claims(top pairs, r reads, claims map[string]any) pairs {
-	if len(r.claims) > 0 {
-		top = append(top, [2]*ast.Term{keyClaimValues, p.claimValues(r.claims, claims)})
+	if len(r.values) > 0 {
+		top = append(top, [2]*ast.Term{keyClaimValues, p.claimValues(r.values, claims)})
 	}
 	if len(r.scalars) > 0 {
 		top = append(top, [2]*ast.Term{keyClaimScalars, p.claimScalars(r.scalars, claims)})
@@ -243,7 +245,38 @@ func (p *projection) claims(top pairs, r reads, claims map[string]any) pairs {
 		lists := slices.DeleteFunc(slices.Clone(r.lists), func(name string) bool { return !isList(claims[name]) })
 		top = append(top, [2]*ast.Term{keyClaimLists, p.claimValues(lists, claims)})
 	}
+	if len(r.values)+len(r.lists) > 0 {
+		top = append(top, [2]*ast.Term{keyClaimKnown, claimKnown(slices.Concat(r.values, r.lists), claims)})
+	}
 	return top
+}
+
+// claimKnown tells of which claims the values are all that there is. A list with
+// anything else among its items may mean by that what a rule excludes.
+func claimKnown(names []string, claims map[string]any) *ast.Term {
+	var o pairs
+	for _, name := range names {
+		if entire(claims[name]) {
+			o = append(o, [2]*ast.Term{ast.StringTerm(name), ast.InternedTerm(true)})
+		}
+	}
+	return ast.ObjectTerm(o...)
+}
+
+// entire tells whether v is a scalar or a list of nothing but scalars.
+func entire(v any) bool {
+	switch v := v.(type) {
+	case []any:
+		return !slices.ContainsFunc(v, func(item any) bool { return !isScalar(item) })
+	case []string:
+		return true
+	}
+	return isScalar(v)
+}
+
+func isScalar(v any) bool {
+	var p projection
+	return p.scalar(v) != nil
 }
 
 func isList(v any) bool {

@@ -52,14 +52,17 @@ func TestTheInputHasOnlyWhatTheRuleReads(t *testing.T) {
 		"allow: { users: [a] }":                                                            "route user.subject user.username",
 		"allow: { clients: [a] }":                                                          "credential.client route",
 		"allow: { email_domains: [a] }":                                                    "route user.email_domain",
-		"allow: { claims: { a: x } }":                                                      "claim_values.a route",
-		"allow: { claims: { a: { equals: x }, b: { contains: y } } }":                      "claim_lists.b claim_scalars.a claim_values.a claim_values.b route",
-		"allow: { claims: { a: { contains: x }, b: { equals: y } } }":                      "claim_values.a claim_values.b route",
+		"allow: { claims: { a: x } }":                                                      "claim_known.a claim_values.a route",
+		"allow: { claims: { b: { prefix: x } } }":                                          "claim_values.b route",
+		"allow: { claims: { a: { equals: x }, b: { contains: y } } }":                      "claim_lists.b claim_scalars.a route",
+		"allow: { claims: { a: { contains: x }, b: { equals: y } } }":                      "claim_known.a route",
 		"allow: { claims: { d: x, nothing: x } }":                                          "route",
 		"allow: { groups: [a], ip: 10.0.0.0/8 }":                                           "request.client_ip route user.groups",
 		"allow: { groups: [a], method: GET }":                                              "request.method route user.groups",
 		"allow: { scopes: [a], time: { days: [mon] } }":                                    "credential.scopes route time",
 		`allow: { groups: ["{tenant}"] }`:                                                  "request.variables.tenant route user.groups",
+		`allow: { users: ["{tenant}"] }`:                                                   "request.variables.tenant route user.username",
+		`allow: { users: ["{tenant}", a] }`:                                                "request.variables.tenant route user.subject user.username",
 		"allow: { groups: [a] }\n    require: { mfa: true }":                               "route user.groups user.mfa",
 		"allow: { groups: [a] }\n    require: { acr: gold }":                               "route user.acr user.groups",
 		"allow: { groups: [a] }\n    require: { signed_in_within: 1h }":                    "route time user.auth_time user.groups",
@@ -72,7 +75,7 @@ func TestTheInputHasOnlyWhatTheRuleReads(t *testing.T) {
 			t.Fatalf("%s: Input = %s, %v", rule, text, err)
 		}
 		got := slices.DeleteFunc(paths(input, ""), func(s string) bool {
-			return s == "user" || s == "claim_lists" || s == "claim_scalars" || s == "claim_values"
+			return s == "user" || s == "claim_known" || s == "claim_lists" || s == "claim_scalars" || s == "claim_values"
 		})
 		if strings.Join(got, " ") != want && !(want == "route" && len(got) == 1) {
 			t.Errorf("%s is asked about %q, want %q", rule, got, want)

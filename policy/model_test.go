@@ -71,8 +71,7 @@ func judgePerson(c Condition, q Query, user bool) (parts []*bool) {
 		parts = append(parts, unless(set, oneOf(user && id.Groups != nil, groupsOf(id), want)))
 	}
 	if c.Users != nil {
-		want, set := put(c.Users, q)
-		parts = append(parts, unless(set, judgeUsers(want, id, user)))
+		parts = append(parts, judgeUsers(c.Users, q, user))
 	}
 	if c.EmailDomains != nil {
 		if !user || !id.EmailVerified || id.Email == "" {
@@ -124,15 +123,20 @@ func groupsOf(id *session.Identity) []string {
 	return id.Groups
 }
 
-func judgeUsers(want []string, id *session.Identity, user bool) *bool {
+// judgeUsers: plain values are a subject or a username, what the path has is a
+// username.
+func judgeUsers(users []string, q Query, user bool) *bool {
 	if !user {
 		return nil
 	}
-	hit := id.Subject != "" && slices.Contains(want, id.Subject) || id.Username != "" && slices.Contains(want, id.Username)
-	if !hit && (id.Subject == "" || id.Username == "") {
+	id := q.Identity
+	want, set := put(users, q)
+	plain := slices.DeleteFunc(slices.Clone(users), func(u string) bool { return strings.HasPrefix(u, "{") })
+	hit := id.Username != "" && slices.Contains(want, id.Username) || id.Subject != "" && slices.Contains(plain, id.Subject)
+	if !hit && (id.Username == "" || id.Subject == "" && len(plain) > 0) {
 		return nil
 	}
-	return &hit
+	return unless(set, &hit)
 }
 
 // judgeRequest reads the conditions on the request, which is unknown where
@@ -166,8 +170,9 @@ func judgeClaim(name string, want ClaimTest, q Query) (parts []*bool) {
 	if !isList {
 		list = []any{claim}
 	}
-	_, isMap := claim.(map[string]any)
-	check := func(values []any, right bool, same func(want, have any) bool) {
+	odd := slices.ContainsFunc(list, func(v any) bool { return !plainValue(v) })
+	// known: a miss is one, and not another shape than was asked for.
+	check := func(values []any, right, known bool, same func(want, have any) bool) {
 		if len(values) == 0 {
 			return
 		}
@@ -181,22 +186,27 @@ func judgeClaim(name string, want ClaimTest, q Query) (parts []*bool) {
 				}
 				w = replaced[0]
 			}
-			hit = hit || slices.ContainsFunc(list, func(v any) bool { return same(w, v) })
+			hit = hit || right && slices.ContainsFunc(list, func(v any) bool { return same(w, v) })
 		}
-		if hit = hit && right; claim == nil || isMap {
-			parts = append(parts, nil)
-			return
-		}
-		parts = append(parts, unless(all, &hit))
+		parts = append(parts, unless(all && known, &hit))
 	}
-	check(want.Is, true, sameScalar)
-	check(want.Equals, !isList, sameScalar)
-	check(want.Contains, isList, sameScalar)
-	check(want.values(formPrefix), true, func(w, v any) bool {
+	check(want.Is, true, !odd, sameScalar)
+	check(want.Equals, !isList, !isList && !odd, sameScalar)
+	check(want.Contains, isList, isList && !odd, sameScalar)
+	check(want.values(formPrefix), true, !odd, func(w, v any) bool {
 		text, ok := v.(string)
 		return ok && strings.HasPrefix(text, w.(string))
 	})
 	return parts
+}
+
+// plainValue tells whether v is a scalar.
+func plainValue(v any) bool {
+	switch v.(type) {
+	case string, bool, json.Number:
+		return true
+	}
+	return false
 }
 
 func sameScalar(a, b any) bool {

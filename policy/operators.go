@@ -6,7 +6,7 @@ import "github.com/open-policy-agent/opa/v1/ast"
 // by itself: their modules by file, parsed, and their data. It reads the files
 // that cfg names. Bundles that are configured and not given are left out.
 func Operators(cfg Config, bundles ...Bundle) (modules map[string]*ast.Module, data map[string]any, err error) {
-	lib, err := loadLibrary(cfg, bundles)
+	lib, err := Read(cfg).library(bundles)
 	return lib.modules, lib.data, err
 }
 

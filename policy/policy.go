@@ -136,6 +136,12 @@ type route struct {
 // policy/bundle. One that cfg names and that is not given is Missing. The error
 // joins everything that is wrong, each an *Error where a position is known.
 func Compile(ctx context.Context, cfg Config, rules []Rule, bundles ...Bundle) (*Policy, error) {
+	return Read(cfg).Compile(ctx, rules, bundles...)
+}
+
+// Compile is the function Compile for the configuration that was given to Read,
+// with its files as they were then: it reads none.
+func (s *Sources) Compile(ctx context.Context, rules []Rule, bundles ...Bundle) (*Policy, error) {
 	p := &Policy{rego: newGenerator(), timeout: timeout, never: topdown.NewCancel()}
 	var errs []error
 	names := map[string]bool{}
@@ -147,7 +153,7 @@ func Compile(ctx context.Context, cfg Config, rules []Rule, bundles ...Bundle) (
 		errs = append(errs, p.add(r))
 	}
 	var err error
-	p.library, err = loadLibrary(cfg, bundles)
+	p.library, err = s.library(bundles)
 	errs = append(errs, err)
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
@@ -160,7 +166,7 @@ func Compile(ctx context.Context, cfg Config, rules []Rule, bundles ...Bundle) (
 	}
 	p.narrow()
 	p.library.data, p.library.modules = nil, nil
-	if cfg.Memory {
+	if s.cfg.Memory {
 		p.memory = newMemory()
 	}
 	return p, nil

@@ -82,6 +82,7 @@ func TestLeavingOutNeverOpens(t *testing.T) {
 		func(id *session.Identity) { id.Claims = nil }, func(id *session.Identity) { id.Listed = false },
 		func(id *session.Identity) { id.Person = false }, func(id *session.Identity) { id.MFA = false },
 		func(id *session.Identity) { id.ACR = "" }, func(id *session.Identity) { id.AuthTime = base.AddDate(-99, 0, 0) },
+		obscured,
 	}
 	opens := func(p *Policy, q Query) bool { return p.Decide(context.Background(), q).Outcome == OutcomeAllow }
 	for seed := range uint64(6) {
@@ -111,6 +112,20 @@ func TestLeavingOutNeverOpens(t *testing.T) {
 			}
 		}
 	}
+}
+
+// obscured makes each claim of id one of which less is known: a list has an object
+// among its items, anything else is an object.
+func obscured(id *session.Identity) {
+	claims := map[string]any{}
+	for name, v := range id.Claims {
+		object := map[string]any{"name": v}
+		claims[name] = object
+		if list, ok := v.([]any); ok {
+			claims[name] = append(slices.Clone(list), object)
+		}
+	}
+	id.Claims = claims
 }
 
 // Without a `not`, having more groups and scopes never closes anything; nor does

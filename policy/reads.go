@@ -34,7 +34,7 @@ const (
 // Comparing what they are given, they cannot reach the input by themselves.
 const builtins = ` eq equal neq gt gte lt lte assign internal.member_2 internal.member_3
 	plus minus mul div rem abs ceil floor round numbers.range numbers.range_step
-	bits.and bits.or bits.xor bits.negate bits.lsh bits.rsh
+	bits.and bits.or bits.xor bits.negate bits.rsh
 	count sum product max min sort and or intersection union array.concat array.slice array.reverse
 	object.get object.keys object.remove object.filter object.union object.union_n object.subset graph.reachable
 	concat contains startswith endswith indexof indexof_n lower upper replace split sprintf substring format_int

@@ -89,7 +89,7 @@ func leafRules(name string, n *node) string {
 	case kClaim:
 		claimRules(&b, name, n)
 	case kUsers:
-		equal(&b, name, "input.user.subject", n)
+		equal(&b, name, "input.user.subject", &node{kind: kUsers, values: n.subjects()})
 		equal(&b, name, "input.user.username", n)
 	case kClients:
 		equal(&b, name, "input.credential.client", n)
@@ -217,8 +217,11 @@ func looksAt(n *node) []string {
 	case kScopes:
 		return []string{"input.credential.scopes"}
 	case kClaim:
-		return []string{below("input.claim_values", n.claim)}
+		return claimLooksAt(n)
 	case kUsers:
+		if len(n.subjects()) == 0 {
+			return []string{"input.user.username"}
+		}
 		return []string{"input.user.subject", "input.user.username"}
 	case kClients:
 		return []string{"input.credential.client"}
@@ -234,6 +237,21 @@ func looksAt(n *node) []string {
 		// Whoever leaves something out is not thereby somebody else: signed-in is
 		// never known to be false. problems refuses such a rule.
 		return []string{"false"}
+	}
+}
+
+// claimLooksAt returns what must be there for a claim to be known. One of another
+// shape than is asked for is not: somebody else wrote it, who may mean the same.
+func claimLooksAt(n *node) []string {
+	known := below("input.claim_known", n.claim)
+	switch n.form {
+	case formEquals:
+		// Without the comparison the claim false would be unknown.
+		return []string{below("input.claim_scalars", n.claim) + " != null"}
+	case formContains:
+		return []string{below("input.claim_lists", n.claim), known}
+	default:
+		return []string{known}
 	}
 }
 

@@ -11,6 +11,34 @@ import (
 	"gatehouse/internal/conf"
 )
 
+// Sources are the files that a configuration names under policy.custom and
+// policy.data, as they were when they were read. They do not change, whatever
+// becomes of the files, and are safe for concurrent use.
+type Sources struct {
+	cfg    Config
+	custom []sourceFile
+	data   []sourceFile // one per name of policy.data
+	// seen are the files and folders that custom was found in.
+	seen []string
+	// err joins what could not be read.
+	err error
+}
+
+// sourceFile is one file that was read.
+type sourceFile struct {
+	path string
+	name string // under policy.data; "" for a module
+	text string
+}
+
+// Read reads the files that cfg names. What cannot be read is an error of
+// Compile, which tells it together with all else that is wrong.
+func Read(cfg Config) *Sources {
+	s := &Sources{cfg: cfg}
+	s.err = errors.Join(s.readCustom(), s.readData())
+	return s
+}
+
 // source is where rules and data of operators come from: the files of
 // policy.custom together, one bundle, or one file of policy.data.
 type source struct {
@@ -70,16 +98,16 @@ type library struct {
 	missing   []string
 }
 
-// loadLibrary reads the files that cfg names and takes bundles in. All mistakes
-// are reported together.
-func loadLibrary(cfg Config, bundles []Bundle) (library, error) {
+// library parses what was read and takes bundles in. All mistakes are reported
+// together.
+func (s *Sources) library(bundles []Bundle) (library, error) {
 	lib := library{modules: map[string]*ast.Module{}, data: map[string]any{}, revisions: map[string]string{}}
-	files, err := loadCustom(cfg)
-	sources, errs := []source{files}, []error{err}
-	data, err := loadData(cfg)
+	custom, err := s.parseCustom()
+	sources, errs := []source{custom}, []error{s.err, err}
+	data, err := s.decodeData()
 	sources, errs = append(sources, data...), append(errs, err)
-	errs = append(errs, strangers(cfg, bundles))
-	for _, entry := range cfg.Custom {
+	errs = append(errs, strangers(s.cfg, bundles))
+	for _, entry := range s.cfg.Custom {
 		if entry.Bundle == "" {
 			continue
 		}
@@ -88,15 +116,15 @@ func loadLibrary(cfg Config, bundles []Bundle) (library, error) {
 			lib.missing = append(lib.missing, entry.Label())
 			continue
 		}
-		s, err := bundles[i].source(entry)
+		brought, err := bundles[i].source(entry)
 		if err != nil {
 			errs = append(errs, &Error{entry.Pos, err})
 		}
 		lib.revisions[entry.Bundle] = bundles[i].Revision
 		if entry.URL() == nil {
-			s.files = []string{entry.File(entry.Bundle)}
+			brought.files = []string{entry.File(entry.Bundle)}
 		}
-		sources = append(sources, s)
+		sources = append(sources, brought)
 	}
 	if err := errors.Join(errs...); err != nil {
 		return lib, err

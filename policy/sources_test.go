@@ -329,3 +329,40 @@ func TestRevisionNamesWhatDecides(t *testing.T) {
 		seen[r] = name
 	}
 }
+
+func TestSourcesAreWhatTheyWereWhenRead(t *testing.T) {
+	dir := t.TempDir()
+	module, data := filepath.Join(dir, "orders.rego"), filepath.Join(dir, "t.json")
+	writeFile(t, module, allowStaff)
+	writeFile(t, data, `{"acme": {"staff": ["bob"]}}`)
+	f := read(t, dir, "routes: [{name: it, allow: {opa: {rule: data.orders.allow}}}]\npolicy: {custom: [orders.rego], data: {tenants: t.json}}\n")
+	sources := Read(f.Policy)
+	first, err := sources.Compile(t.Context(), f.rules())
+	if err != nil {
+		t.Fatal(err)
+	}
+	wants := func(when string) {
+		t.Helper()
+		p, err := sources.Compile(t.Context(), f.rules())
+		if err != nil {
+			t.Fatalf("%s: %v", when, err)
+		}
+		allows(t, p, person(), OPAAllow)
+		if p.Revision() != first.Revision() || !slices.Equal(p.Files(), first.Files()) {
+			t.Errorf("%s: revision %s of %v, want %s of %v", when, p.Revision(), p.Files(), first.Revision(), first.Files())
+		}
+	}
+	writeFile(t, module, "package orders\n\nallow := false\n")
+	writeFile(t, data, "{}")
+	wants("with other files")
+	writeFile(t, module, "package")
+	writeFile(t, data, "{")
+	wants("with broken files")
+	if err := errors.Join(os.Remove(module), os.Remove(data)); err != nil {
+		t.Fatal(err)
+	}
+	wants("without files")
+	if _, err := Read(f.Policy).Compile(t.Context(), f.rules()); err == nil {
+		t.Error("files that are gone were read")
+	}
+}

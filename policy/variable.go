@@ -43,6 +43,13 @@ func (n *node) variables() []string {
 	return slices.Compact(names)
 }
 
+// subjects returns the values of n, a kUsers, that may be somebody's subject. A
+// path variable is none: whoever asks chooses the path, and a subject is unique
+// only within its issuer.
+func (n *node) subjects() []string {
+	return slices.DeleteFunc(slices.Clone(n.values), func(v string) bool { return n.variableOf(v) != "" })
+}
+
 // checkVariables tells which leaf of n names a path variable that the route does
 // not set.
 func checkVariables(n *node, set []string) []error {

@@ -102,3 +102,45 @@ func TestPathVariablesStandWhereTheyAreTaken(t *testing.T) {
 		}
 	}
 }
+
+// Whoever asks chooses the path, and a subject is unique only within its issuer:
+// a path variable never stands for one.
+func TestAPathVariableIsNoSubject(t *testing.T) {
+	subject := func(name string) func(*session.Identity) {
+		return func(id *session.Identity) { id.Subject, id.Username = "acme", name }
+	}
+	path := Variable{"tenant", "acme"}
+	mine, listed := onPath(t, `{ users: ["{tenant}"] }`), onPath(t, `{ users: ["{tenant}", root] }`)
+	for _, name := range []string{"", "other"} {
+		for _, p := range []*Policy{mine, listed} {
+			if d := decideOn(p, person(subject(name)), path); d.Outcome == OutcomeAllow {
+				t.Errorf("the subject acme, username %q, was let in as {tenant}\n%s", name, p.RouteModule(0))
+			}
+		}
+	}
+	for _, name := range []string{"acme", "root"} {
+		if d := decideOn(listed, person(subject(name)), path); d.Outcome != OutcomeAllow {
+			t.Errorf("username %q = %s %s, want allow", name, d.Outcome, d.Reason)
+		}
+	}
+	if d := decideOn(listed, person(func(id *session.Identity) { id.Subject = "root" }), path); d.Outcome != OutcomeAllow {
+		t.Errorf("the subject root = %s %s, want allow", d.Outcome, d.Reason)
+	}
+}
+
+// The subject is asked for only where a plain value may be one.
+func TestNotOverUsersNeedsWhatItComparesWith(t *testing.T) {
+	for allow, wants := range map[string][3]bool{ // subject alone, username alone, both
+		`{ not: { users: ["{tenant}"] } }`:       {false, true, true},
+		`{ not: { users: ["{tenant}", root] } }`: {false, false, true},
+		`{ not: { users: [root] } }`:             {false, false, true},
+	} {
+		p := onPath(t, allow)
+		for i, who := range [][2]string{{"s", ""}, {"", "n"}, {"s", "n"}} {
+			id := person(func(id *session.Identity) { id.Subject, id.Username = who[0], who[1] })
+			if d := decideOn(p, id, Variable{"tenant", "acme"}); (d.Outcome == OutcomeAllow) != wants[i] || d.Err != nil {
+				t.Errorf("%s for %q = %s %s, want allow = %t", allow, who, d.Outcome, d.Reason, wants[i])
+			}
+		}
+	}
+}

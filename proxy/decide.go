@@ -31,14 +31,16 @@ func (g *Gate) decide(w http.ResponseWriter, r *http.Request, v Verdict) Verdict
 	if v.Identity != nil && !g.parts.Revocations.Fresh(v.at) {
 		return v.refuse(http.StatusServiceUnavailable, ReasonFeedStale)
 	}
+	if crossSite(r, &v) {
+		// Before the policy is asked, or its leave would be recorded.
+		return v.refuse(http.StatusForbidden, ReasonOrigin)
+	}
 	if final := g.takeBody(w, r, rt, &v); final {
 		return v
 	}
 	g.ask(r.Context(), &v)
 	g.settle(rt, &v)
 	switch {
-	case v.Action == Forward:
-		return g.pass(r, v)
 	case v.Identity == nil && v.Status == http.StatusUnauthorized:
 		return g.unauthenticated(r, rt, v)
 	case v.decision.Outcome == policy.OutcomeStepUp:
@@ -130,7 +132,7 @@ func (g *Gate) takeBody(w http.ResponseWriter, r *http.Request, rt *compiled, v 
 	if w != nil {
 		pace = http.NewResponseController(w)
 	}
-	taken, err := g.bodies.Read(r, int(rt.Body.Max), pace)
+	taken, err := g.bodies.Read(r, v.Identity.Issuer+" "+v.Identity.Subject, int(rt.Body.Max), pace)
 	switch {
 	case err == nil:
 		v.body = taken
@@ -148,12 +150,9 @@ func (g *Gate) takeBody(w http.ResponseWriter, r *http.Request, rt *compiled, v 
 	return true
 }
 
-// pass is an allowed request. A web socket is not bound by the same-origin
-// policy, so one that enters by cookie must come from our own pages.
-func (g *Gate) pass(r *http.Request, v Verdict) Verdict {
-	if v.Request.Websocket && v.Identity != nil && v.Identity.Credential == session.Cookie &&
-		r.Header.Get("Origin") != v.Site.Origin {
-		return v.refuse(http.StatusForbidden, ReasonOrigin)
-	}
-	return v
+// crossSite tells whether a web socket that enters by cookie comes from no page
+// of ours: web sockets are not bound by the same-origin policy.
+func crossSite(r *http.Request, v *Verdict) bool {
+	return v.Request.Websocket && v.Identity != nil && v.Identity.Credential == session.Cookie &&
+		r.Header.Get("Origin") != v.Site.Origin
 }

@@ -52,6 +52,9 @@ type SignIn interface {
 	// Renew returns the session with a fresh access token when one is due, or
 	// s itself. The work goes on when ctx ends, for others wait for it too.
 	Renew(ctx context.Context, site session.Site, s *session.Session) (*session.Session, error)
+	// Knows tells whether people sign in at the issuer and client of a session's
+	// identity. It does no I/O.
+	Knows(id *session.Identity) bool
 	// SignOut revokes s durably and tells where the browser goes next.
 	SignOut(ctx context.Context, site session.Site, s *session.Session) (SignedOut, error)
 }

@@ -132,7 +132,7 @@ func (h *Handler) forward(w http.ResponseWriter, r *http.Request, g *Gate, v Ver
 	if left > 0 {
 		h.log.WarnContext(r.Context(), "identity header left out: its value has control characters", "request_id", id, "http.route", rt.Name, "user.id", v.Identity.Subject)
 	}
-	r, watched := h.observe(r, v, id)
+	r, watched := h.observe(r, g, v, id)
 	defer watched.leave()
 	if v.body != nil {
 		r.Body = v.body.Body()
@@ -164,9 +164,11 @@ func (h *Handler) forward(w http.ResponseWriter, r *http.Request, g *Gate, v Ver
 // again when it lasts; one of a stranger too, for the next gate may not be open
 // to them. The request that comes back is a copy. leave of the stream is called
 // at its end.
-func (h *Handler) observe(r *http.Request, v Verdict, id string) (*http.Request, *stream) {
+func (h *Handler) observe(r *http.Request, g *Gate, v Verdict, id string) (*http.Request, *stream) {
 	ctx, end := context.WithCancel(r.Context())
-	s := &stream{allowed: func() bool { return h.still(ctx, v, id) }, end: end}
+	entered := &belief{}
+	entered.last.Store(&believed{g, v.Identity})
+	s := &stream{allowed: func() bool { return h.still(ctx, v, entered, id) }, end: end}
 	timer := time.AfterFunc(settle, func() { h.live.join(s) })
 	s.leave = func() {
 		timer.Stop()
@@ -205,11 +207,13 @@ func (g *Gate) filter(res http.Header, v *Verdict) {
 
 // still decides again about a stream that was allowed, on the gate of now. A
 // step-up is no leave to go on: nobody can sign in in the middle of a stream.
-func (h *Handler) still(ctx context.Context, v Verdict, id string) bool {
+func (h *Handler) still(ctx context.Context, v Verdict, entered *belief, id string) bool {
 	g := h.gate()
 	v.at = g.now()
-	if v.Identity != nil && !g.lives(v.Identity, v.at) {
-		return false
+	if v.Identity != nil {
+		if v.Identity = entered.by(ctx, g); v.Identity == nil || !g.lives(v.Identity, v.at) {
+			return false
+		}
 	}
 	if g.route(&v) != 0 {
 		return false

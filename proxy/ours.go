@@ -149,6 +149,10 @@ func (g *Gate) current(r *http.Request, v *Verdict) *session.Session {
 // me tells who is signed in: a page for people, JSON for scripts.
 func (h *Handler) me(w http.ResponseWriter, r *http.Request, g *Gate, v Verdict, id string) {
 	s := g.current(r, &v)
+	if s != nil && !g.parts.SignIn.Knows(s.Identity()) {
+		// Routes do not believe it either.
+		v.Cookies, s = g.parts.Cookies.Clear(*v.Site, r), nil
+	}
 	if s == nil {
 		v.SignIn = v.Status == http.StatusUnauthorized
 		if v.SignIn && v.Request.Path == pathMe && page.Navigation(r) {

@@ -224,3 +224,15 @@ func TestRequestIDComesFromTrustedProxiesOnly(t *testing.T) {
 		t.Errorf("X-Request-Id = %q, upstream's %q, want one of our own for both", got, w.app.got().Headers.Get("X-Request-Id"))
 	}
 }
+
+func TestMeIsNobodyWithASessionOfAnUnknownProvider(t *testing.T) {
+	w := newWorld(t, baseRoutes)
+	cookie := "Cookie: " + w.session("bob", "staff")
+	if res := w.ask("GET", pathMeJSON, cookie); res.StatusCode != http.StatusOK {
+		t.Errorf("%s = %d, want 200", pathMeJSON, res.StatusCode)
+	}
+	w.signIn.knows = func(*session.Identity) bool { return false }
+	if res := w.ask("GET", pathMeJSON, cookie); res.StatusCode != http.StatusUnauthorized || len(res.Cookies()) == 0 || res.Cookies()[0].MaxAge >= 0 {
+		t.Errorf("%s = %d with cookies %v, want 401 and the cookie cleared", pathMeJSON, res.StatusCode, res.Cookies())
+	}
+}

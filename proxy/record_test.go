@@ -121,3 +121,20 @@ func TestNoRecorderCostsNothing(t *testing.T) {
 		t.Errorf("recording for nobody allocates %v times, want 0", n)
 	}
 }
+
+// A page of a stranger that opens a web socket with the cookie of a person is
+// refused before the policy is asked, so nothing is recorded as allowed.
+func TestASocketFromAnotherOriginIsNotRecordedAsAllowed(t *testing.T) {
+	var told records
+	w := newWorldWith(t, allowing(1, "signed-in"), setup{recorder: &told})
+	upgrade := []string{"Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="}
+	cookie := "Cookie: " + w.session("bob", "staff")
+	for _, origin := range []string{"https://evil.example", "null"} {
+		w.status(403, "GET", "/ws", append(upgrade, cookie, "Origin: "+origin)...)
+		for _, d := range told.take() {
+			if d.Decision.Outcome == policy.OutcomeAllow {
+				t.Errorf("a web socket from %s is recorded as %s %s", origin, d.Decision.Outcome, d.Decision.Reason)
+			}
+		}
+	}
+}

@@ -2,7 +2,9 @@ package proxy
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"sync"
@@ -59,6 +61,64 @@ func TestStreamsAreDecidedAgainWhenTheGateIsReplaced(t *testing.T) {
 			w.settled(lines)
 		})
 	}
+}
+
+// A stream lives by a credential that the gate of now believes, whatever the one
+// it began with believed.
+func TestStreamsEndWithTheBeliefInTheirCredential(t *testing.T) {
+	for what, c := range map[string]struct {
+		tokens  TokenVerifier
+		known   bool
+		bearer  bool
+		allowed string
+		ends    bool
+	}{
+		"token, same issuers":             {&fakeTokens{}, true, true, "{ scopes: [a] }", false},
+		"token, issuer removed":           {noTokens{errors.New("unknown issuer")}, true, true, "{ scopes: [a] }", true},
+		"token, issuer removed, for all":  {noTokens{errors.New("unknown issuer")}, true, true, "anyone", true},
+		"token, issuer down":              {noTokens{ErrIssuerDown}, true, true, "{ scopes: [a] }", false},
+		"token, nobody signs in any more": {&fakeTokens{}, false, true, "{ scopes: [a] }", false},
+		"token, scopes not read now":      {&noScopes{}, true, true, "{ scopes: [a] }", true},
+		"session, provider known":         {noTokens{errors.New("unknown issuer")}, true, false, "signed-in", false},
+		"session, provider removed":       {&fakeTokens{}, false, false, "signed-in", true},
+	} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			credential := "Authorization: Bearer scope:a"
+			w := newWorld(t, allowing(1, "{ any_of: [signed-in, { scopes: [a] }] }"))
+			if !c.bearer {
+				credential = "Cookie: " + w.session("bob", "staff")
+			}
+			res := w.ask("GET", "/events", credential)
+			lines := bufio.NewReader(res.Body)
+			w.settled(lines)
+			g := w.gate(w.parse(allowing(2, c.allowed)))
+			g.parts.Tokens = c.tokens
+			g.parts.SignIn = &fakeSignIn{feed: w.feed, knows: func(*session.Identity) bool { return c.known }}
+			w.handler.Swap(g)
+			if c.ends {
+				w.cutOff(res)
+				return
+			}
+			w.settled(lines)
+		})
+	}
+}
+
+// noTokens believes no token.
+type noTokens struct{ err error }
+
+func (n noTokens) Verify(context.Context, string) (*session.Identity, error) { return nil, n.err }
+
+// noScopes believes each token, and reads no scopes from it.
+type noScopes struct{ fakeTokens }
+
+func (n *noScopes) Verify(ctx context.Context, token string) (*session.Identity, error) {
+	id, err := n.fakeTokens.Verify(ctx, token)
+	if err == nil {
+		id.Scopes = nil
+	}
+	return id, err
 }
 
 // settled reads events for longer than it takes until a stream counts as one.

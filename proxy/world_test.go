@@ -146,6 +146,7 @@ type fakeSignIn struct {
 	feed  *session.Feed
 	down  atomic.Bool
 	renew func(*session.Session) (*session.Session, error)
+	knows func(*session.Identity) bool
 	mu    sync.Mutex
 	begun []Attempt
 }
@@ -183,6 +184,8 @@ func (f *fakeSignIn) Renew(_ context.Context, _ session.Site, s *session.Session
 	return s, nil
 }
 
+func (f *fakeSignIn) Knows(id *session.Identity) bool { return f.knows == nil || f.knows(id) }
+
 func (f *fakeSignIn) SignOut(ctx context.Context, _ session.Site, s *session.Session) (SignedOut, error) {
 	err := f.feed.Revoke(ctx, session.Revocation{Kind: session.RevokeSID, Value: s.ID, Expires: s.Expires})
 	return SignedOut{Location: "https://issuer.test/logout"}, err
@@ -196,7 +199,7 @@ type fakeTokens struct {
 func (f *fakeTokens) Verify(_ context.Context, token string) (*session.Identity, error) {
 	id := &session.Identity{
 		Credential: session.Bearer, Issuer: "https://issuer.test", Subject: "job", ClientID: "job", JTI: token,
-		IssuedAt: time.Now().Add(-time.Minute), Expires: time.Now().Add(time.Hour),
+		IssuedAt: time.Now().Add(-time.Minute), Expires: time.Now().Add(time.Hour), AccessToken: token,
 	}
 	if f.edit != nil {
 		f.edit(id)

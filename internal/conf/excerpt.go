@@ -3,6 +3,7 @@ package conf
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -89,29 +90,44 @@ func (f *File) mask(l int) masked {
 	if f.src.known != nil {
 		f.src.showWords(line, see)
 	}
-	for _, want := range []visibility{visible, hidden} {
-		for _, sp := range f.src.spans[l] {
-			if f.visibility(sp.node) != want {
-				continue
-			}
-			for i := sp.from; i < sp.to; i++ {
-				see[i] = want
-			}
+	spans := f.src.spans[l]
+	for _, sp := range spans {
+		for i := sp.from; i < sp.to; i++ {
+			see[i] = visible
+		}
+	}
+	// Where two overlap, hidden wins.
+	for _, sp := range spans {
+		for i := f.hiddenFrom(sp, l, line); i < sp.to; i++ {
+			see[i] = hidden
 		}
 	}
 	return render(line, see)
 }
 
-func (f *File) visibility(n *yaml.Node) visibility {
+// hiddenFrom returns from which column of line l the scalar of sp is hidden:
+// sp.to if nowhere.
+func (f *File) hiddenFrom(sp span, l int, line []rune) int {
+	n := sp.node
 	switch {
 	case n == nil:
-		return hidden
+		return sp.from
 	case n.Kind == yaml.ScalarNode && onlyReference.MatchString(n.Value):
-		return visible
-	case f.shown[n] && !f.secret[n] && !hasUserinfo(n.Value):
-		return visible
+		return sp.to
+	case !f.shown[n] || f.secret[n] || hasUserinfo(n.Value):
+		return sp.from
+	case !hasQuery(n.Value):
+		return sp.to
 	}
-	return hidden
+	// Only on its first line, and only if nothing is escaped, is the first
+	// question mark that is seen certain to be the one that begins the query.
+	if n.Line != l+1 || n.Style&yaml.DoubleQuotedStyle != 0 && slices.Contains(line[sp.from:sp.to], '\\') {
+		return sp.from
+	}
+	if i := slices.Index(line[sp.from:sp.to], '?'); i >= 0 {
+		return sp.from + i + 1
+	}
+	return sp.from
 }
 
 func render(line []rune, see []visibility) masked {

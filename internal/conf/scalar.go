@@ -59,11 +59,16 @@ func (f *File) scalar(y *yaml.Node, v reflect.Value, at *path) bool {
 }
 
 // quote renders a value for a message: one line, cut when long, without the
-// password of a URL.
+// password and the query of a URL.
 func quote(s string) string {
+	// The password first: it may have a question mark.
 	if hasUserinfo(s) {
 		i, j := strings.Index(s, "://"), strings.LastIndexByte(s, '@')
 		s = s[:i+3] + "***" + s[j:]
+	}
+	if hasQuery(s) {
+		before, _, _ := strings.Cut(s, "?")
+		s = before + "?***"
 	}
 	if r := []rune(s); len(r) > 60 {
 		s = string(r[:60]) + "…"
@@ -75,6 +80,11 @@ func quote(s string) string {
 func hasUserinfo(s string) bool {
 	i := strings.Index(s, "://")
 	return i >= 0 && strings.LastIndexByte(s, '@') > i
+}
+
+// hasQuery reports whether s may be a URL with a query, which may be signed.
+func hasQuery(s string) bool {
+	return strings.Contains(s, "://") && strings.Contains(s, "?")
 }
 
 // setScalar sets v from text. The error says what is wanted and never quotes

@@ -56,6 +56,18 @@ func TestExcerptsNeverShowASecret(t *testing.T) {
 		"session: {idle: 1h, idel: hunter2}\n",
 		"headers: {u: 'https://u:hunter2@example.com', v: [1]}\n",
 		"public_url: https://u:hunter2@example.com\n",
+		"public_url: https://example.com/?sig=hunter2\nfoo: 1\n",
+		"public_url: https://u:hunter2?@example.com/?hunter2\n",
+		"listen: https://example.com/?sig=hunter2\n",
+		"listen: https://example.com/?sig=x&to=hunter2@example.com\n",
+		"headers: {u: \"https://example.com/\\x3fsig=hunter2&a=?\", v: [1]}\n",
+		"headers: {u: 'https://example.com/?it''s=hunter2', v: [1]}\n",
+		"headers:\n  u: https://example.com/?sig=\n    hunter2\n  v: [1]\n",
+		"headers:\n  u: \"https://example.com/?sig=\\\n    hunter2\"\n  v: [1]\n",
+		"headers:\n  u: |-\n    https://example.com/?sig=hunter2\n  v: [1]\n",
+		"headers: {u: &a https://example.com/?sig=hunter2, v: [1]}\n",
+		"headers: {https://example.com/?sig=hunter2: [1]}\n",
+		"trusted: ['https://example.com/?sig=hunter2', 1]\n",
 		"clients:\n- client_secret: hunter2\n  client_secret: hunter2\n",
 		"client_secret: hunter2\n---\nkey: hunter2\n",
 		"key: hunter2\n--- hunter2\n",
@@ -67,6 +79,19 @@ func TestExcerptsNeverShowASecret(t *testing.T) {
 			t.Errorf("Parse(%q) found nothing wrong", text)
 		case strings.Contains(err.Error(), "hunter2"):
 			t.Errorf("Parse(%q) tells the secret:\n%v", text, err)
+		}
+	}
+}
+
+func TestTheAddressBeforeAQueryStaysReadable(t *testing.T) {
+	_, _, err := parse("listen: https://example.com/b?sig=hunter2\nheaders: {u: 'https://example.com/?k=hunter2', v: [1], w: 'a?b'}\n")
+	for _, want := range []string{
+		`want a whole number, got "https://example.com/b?***"`,
+		"    1 | listen: https://example.com/b?***\n      |         ^^^^^^^^^^^^^^^^^^^^^^^^^\n",
+		"    2 | headers: {u: 'https://example.com/?***, v: [***], w: 'a?b'}",
+	} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got:\n%v\nwant in it:\n%s", err, want)
 		}
 	}
 }

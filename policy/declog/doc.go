@@ -26,7 +26,12 @@
 // value goes what repeats it: the subject of the user and of the credential,
 // path variables and the path, the client's address and requested_by, the route
 // in the result, and each claim that holds a value erased from the user or the
-// credential. The domain of an e-mail address stays.
+// credential. With the e-mail address go names and subjects that contain an @.
+// The domain of an e-mail address stays.
+//
+// An event that is longer than [MaxLine] loses parts of its input, which are
+// listed under erased like masked ones: first the body, then claims and query,
+// then all but subject, method, path and client address, each cut to 4 KiB.
 //
 // # What is not as OPA has it
 //

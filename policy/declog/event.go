@@ -7,7 +7,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
+	"unicode/utf8"
 
 	"gatehouse/policy"
 )
@@ -15,9 +18,13 @@ import (
 // decisionPath names what was asked, as OPA's API would: the rule below data.
 const decisionPath = "gatehouse/routes/allow"
 
-// MaxLine bounds one event, in bytes of JSON. A larger one is recorded without
-// its input.
+// MaxLine bounds one event, in bytes of JSON. Of a larger one parts of the input
+// are left out.
 const MaxLine = 1 << 20
+
+// maxKept bounds, in bytes, each text of the input that is kept of an event that
+// is still too large without body, claims and query.
+const maxKept = 4 << 10
 
 // Event is one recorded decision.
 type Event struct {
@@ -139,15 +146,74 @@ func newEvent(e *Entry, labels map[string]string, m mask) *Event {
 	return ev
 }
 
-// encode returns ev as one line of JSON without line break. What cannot be
-// written, or is too long, is recorded without its input.
+// encode returns ev as one line of JSON without line break. While it cannot be
+// written, or is too long, more and more of the input is erased: whoever asks
+// chooses the length, and must not choose to go unrecorded.
 func (ev *Event) encode() ([]byte, error) {
-	line, err := json.Marshal(ev)
-	if err == nil && len(line) <= MaxLine {
-		return line, nil
+	for _, less := range []func(){
+		func() {},
+		func() { ev.erase("request", "body") },
+		func() { ev.erase("credential", "claims"); ev.erase("request", "query") },
+		ev.eraseMost,
+	} {
+		less()
+		if line, err := ev.marshal(); err == nil && len(line) <= MaxLine {
+			return line, nil
+		}
 	}
-	ev.Input, ev.Erased, ev.RequestedBy, ev.Custom.Other = nil, []string{"/input"}, "", ""
-	return json.Marshal(ev)
+	ev.Input, ev.Erased, ev.RequestedBy = nil, []string{"/input"}, ""
+	return ev.marshal()
+}
+
+// marshal leaves <, > and & alone: nobody puts the line into a page, and it
+// would be up to six times as long.
+func (ev *Event) marshal() ([]byte, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	err := enc.Encode(ev)
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), err
+}
+
+// kept is what eraseMost leaves of the input: who asked for what.
+var kept = map[string][]string{"user": {"subject"}, "credential": {"subject"}, "request": {"method", "path", "client_ip"}}
+
+// eraseMost leaves of the input what kept names. Texts that are longer than
+// maxKept are cut, and listed as erased.
+func (ev *Event) eraseMost() {
+	for _, part := range slices.Sorted(maps.Keys(ev.Input)) {
+		fields, isObject := ev.Input[part].(map[string]any)
+		if kept[part] == nil || !isObject {
+			ev.erase(part)
+			continue
+		}
+		left := map[string]any{}
+		for _, key := range slices.Sorted(maps.Keys(fields)) {
+			value, isText := fields[key].(string)
+			if isText && slices.Contains(kept[part], key) {
+				left[key] = cut(value)
+				if left[key] == value {
+					continue
+				}
+			}
+			ev.Erased = append(ev.Erased, policy.MaskPointer([]string{part, key}))
+		}
+		// Input is ours, but what is in it may be shared.
+		ev.Input[part] = left
+	}
+	ev.Custom.Other = ""
+}
+
+// cut returns the beginning of s, and no half of a character.
+func cut(s string) string {
+	if len(s) <= maxKept {
+		return s
+	}
+	n := maxKept
+	for n > maxKept-utf8.UTFMax && !utf8.RuneStart(s[n]) {
+		n--
+	}
+	return s[:n]
 }
 
 // text returns the string at a path of objects, "" if there is none.

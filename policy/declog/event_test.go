@@ -3,6 +3,7 @@ package declog
 import (
 	"encoding/json"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -66,17 +67,86 @@ func TestNoTokenAndNoSessionIsEverRecorded(t *testing.T) {
 	}
 }
 
-func TestWhatCannotBeWrittenIsRecordedWithoutItsInput(t *testing.T) {
-	for name, claim := range map[string]any{"no JSON": func() {}, "no number": json.Number("1e"), "too long": strings.Repeat("x", MaxLine)} {
+func TestWhatCannotBeWrittenIsLeftOutStepByStep(t *testing.T) {
+	const body, claims, query = "/input/request/body", "/input/credential/claims", "/input/request/query"
+	long := strings.Repeat("x", MaxLine)
+	for name, c := range map[string]struct {
+		edit   func(*policy.Query)
+		erased []string
+	}{
+		"a long body":     {func(q *policy.Query) { q.Body.Value = long }, []string{body}},
+		"odd characters":  {func(q *policy.Query) { q.Body.Value = strings.Repeat("\x01", MaxLine/5) }, []string{body}},
+		"no JSON":         {func(q *policy.Query) { q.Identity.Claims["odd"] = func() {} }, []string{body, claims, query}},
+		"no number":       {func(q *policy.Query) { q.Identity.Claims["odd"] = json.Number("1e") }, []string{body, claims, query}},
+		"a long claim":    {func(q *policy.Query) { q.Identity.Claims["odd"] = long }, []string{body, claims, query}},
+		"a long query":    {func(q *policy.Query) { q.RawQuery = long }, []string{body, claims, query}},
+		"much is no harm": {func(q *policy.Query) { q.Body.Value = strings.Repeat("<", MaxLine/2) }, nil},
+	} {
 		e := entry(policy.OutcomeDeny)
-		e.Query.Identity.Claims["odd"] = claim
-		ev, err := Parse([]byte(written(t, config(func(c *policy.LogConfig) { c.Mask = nil }), e)))
-		if err != nil {
-			t.Fatalf("%s: %v", name, err)
+		c.edit(&e.Query)
+		line := written(t, config(func(c *policy.LogConfig) { c.Mask = nil }), e)
+		ev, err := Parse([]byte(line))
+		if err != nil || len(line) > MaxLine {
+			t.Fatalf("%s: %d bytes, %v", name, len(line), err)
 		}
-		if ev.Input != nil || !cmp.Equal(ev.Erased, []string{"/input"}) || ev.Result.Reason != "group_missing" {
-			t.Errorf("%s: input %v, erased %v, reason %s; want the decision without input", name, ev.Input, ev.Erased, ev.Result.Reason)
+		if !cmp.Equal(ev.Erased, c.erased) || text(ev.Input, "user", "username") != "alice" || ev.Result.Reason != "group_missing" {
+			t.Errorf("%s: erased %v, want %v and the rest of the input", name, ev.Erased, c.erased)
 		}
+	}
+}
+
+func TestWhoAskedForWhatIsRecordedAtAnyLength(t *testing.T) {
+	e := entry(policy.OutcomeDeny)
+	e.Query.Path = "/evil/" + strings.Repeat("ä", MaxLine)
+	e.Query.Variables[0].Value, e.Other = e.Query.Path, e.Query.Path
+	ev, err := Parse([]byte(written(t, config(func(*policy.LogConfig) {}), e)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := "/evil/" + strings.Repeat("ä", (maxKept-len("/evil/"))/2)
+	want := map[string]any{
+		"user": map[string]any{"subject": "sub-7"}, "credential": map[string]any{"subject": "sub-7"},
+		"request": map[string]any{"method": "POST", "path": path, "client_ip": "192.0.2.7"},
+	}
+	if diff := cmp.Diff(want, ev.Input); diff != "" {
+		t.Errorf("the input differs (-want +got):\n%s", diff)
+	}
+	if ev.RequestedBy != "192.0.2.7" || ev.Custom.Other != "" {
+		t.Errorf("requested_by %q, other path %.20q", ev.RequestedBy, ev.Custom.Other)
+	}
+	for _, pointer := range []string{"/input/request/path", "/input/request/variables", "/input/user/groups", "/input/credential/kind", "/input/route"} {
+		if !slices.Contains(ev.Erased, pointer) {
+			t.Errorf("erased = %v, want %s among them", ev.Erased, pointer)
+		}
+	}
+}
+
+func TestALongLineTellsNothingThatIsMasked(t *testing.T) {
+	e := entry(policy.OutcomeDeny)
+	e.Query.Method = strings.Repeat("M", MaxLine)
+	line, _ := masked(t, e, "/input/request/path", "/input/request/client_ip", "/input/user/subject")
+	for _, secret := range []string{"acme", "192.0.2.7", "sub-7"} {
+		if strings.Contains(line, secret) {
+			t.Errorf("%s stands in %s", secret, line)
+		}
+	}
+	if !strings.Contains(line, `"MMM`) {
+		t.Errorf("the method is gone from %s", line)
+	}
+}
+
+func TestAnEventThatIsLongBesideItsInputLosesIt(t *testing.T) {
+	ev := &Event{Input: policy.Record(entry(policy.OutcomeDeny).Query), Result: Result{Rule: strings.Repeat("r", MaxLine)}, RequestedBy: "192.0.2.7"}
+	if _, err := ev.encode(); err != nil || ev.Input != nil || !cmp.Equal(ev.Erased, []string{"/input"}) || ev.RequestedBy != "" {
+		t.Errorf("input %v, erased %v, requested by %s, %v; want no input", ev.Input, ev.Erased, ev.RequestedBy, err)
+	}
+}
+
+func TestMarkupStaysReadable(t *testing.T) {
+	e := entry(policy.OutcomeDeny)
+	e.Query.RawQuery = "a=1&b=<2>"
+	if line := written(t, config(func(c *policy.LogConfig) { c.Mask = nil }), e); !strings.Contains(line, `"a=1&b=<2>"`) {
+		t.Errorf("a query is escaped as if for HTML: %s", line)
 	}
 }
 

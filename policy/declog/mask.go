@@ -104,8 +104,12 @@ func (ev *Event) erase(tokens ...string) {
 	}
 }
 
-// eraseRepeated erases each claim that holds what m hides of id, and names and
-// subjects that are its e-mail address.
+// naming are the parts of the input that name a person.
+var naming = [][]string{{"user", "username"}, {"user", "name"}, {"user", "subject"}, {"credential", "subject"}}
+
+// eraseRepeated erases each claim that holds what m hides of id and, with the
+// e-mail address, names and subjects that are an address: where people sign in
+// with one, it may be known by no other name.
 func (m mask) eraseRepeated(ev *Event, id *session.Identity) {
 	if id == nil {
 		return
@@ -118,15 +122,18 @@ func (m mask) eraseRepeated(ev *Event, id *session.Identity) {
 			}
 		}
 	}
-	if !m.touches([]string{"user", "email"}) || id.Email == "" {
+	if !m.hidesAddress() {
 		return
 	}
-	for _, part := range [][]string{{"user", "username"}, {"user", "name"}, {"user", "subject"}, {"credential", "subject"}} {
-		if holds(text(ev.Input, part...), []string{strings.ToLower(id.Email)}) {
+	for _, part := range naming {
+		if strings.Contains(text(ev.Input, part...), "@") {
 			ev.erase(part...)
 		}
 	}
 }
+
+// hidesAddress tells whether the e-mail address is to be hidden.
+func (m mask) hidesAddress() bool { return m.touches([]string{"user", "email"}) }
 
 // hidden returns, in lower case, what m hides of id. That is more than was
 // erased: the record leaves out a user whose credential does not count, and an
@@ -142,6 +149,14 @@ func (m mask) hidden(id *session.Identity) []string {
 			list = scalars(find(id.Claims, tokens[2:]), list)
 		case tokens[0] == "user" || tokens[0] == "credential":
 			list = scalars(find(all, tokens), list)
+		}
+	}
+	if !m.hidesAddress() {
+		return list
+	}
+	for _, part := range naming {
+		if name := text(all, part...); strings.Contains(name, "@") {
+			list = append(list, strings.ToLower(name))
 		}
 	}
 	return list

@@ -108,6 +108,34 @@ func TestDefaultMaskHidesWhatIsPersonal(t *testing.T) {
 	}
 }
 
+// Where people sign in with an address, names are addresses though no e-mail
+// address may be known, or another one.
+func TestMaskingTheAddressHidesNamesThatAreAddresses(t *testing.T) {
+	for _, email := range []string{"", "mail-alice@example.com"} {
+		e := entry(policy.OutcomeDeny)
+		id := e.Query.Identity
+		id.Email, id.Subject, id.Username, id.Name = email, "first@corp.test", "Second@corp.test", "Alice <third@corp.test>"
+		id.Claims = map[string]any{"upn": "second@corp.test", "kept": "yes"}
+		line, erased := masked(t, e, "/input/user/email")
+		if strings.Contains(line, "@") {
+			t.Errorf("with e-mail address %q, an address stands in %s", email, line)
+		}
+		want := []string{"/input/credential/claims/upn", "/input/credential/subject", "/input/user/name", "/input/user/subject", "/input/user/username"}
+		if email != "" {
+			want = slices.Insert(want, 2, "/input/user/email")
+		}
+		if !slices.Equal(erased, want) {
+			t.Errorf("erased = %v, want %v", erased, want)
+		}
+	}
+	line, _ := masked(t, entry(policy.OutcomeDeny), "/input/user/email")
+	for _, name := range []string{`"alice"`, `"Alice Example"`, `"sub-7"`} {
+		if !strings.Contains(line, name) {
+			t.Errorf("%s, which is no address, is gone from %s", name, line)
+		}
+	}
+}
+
 // The record leaves out what does not count; the claims tell of it all the
 // same.
 func TestMaskHidesInClaimsWhatTheRecordLeavesOut(t *testing.T) {

@@ -11,9 +11,11 @@
 #
 # input.user          the person, only if the credential counts for people's rules
 # input.credential    what the request was authenticated with
-# input.claim_values  each claim that a rule names, as a list of its values
-# input.claim_scalars those of them that are one value, input.claim_lists those
-#                     that are a list
+# input.claim_values  a claim's values, whether it is one value or a list
+# input.claim_scalars the claim if it is one value
+# input.claim_lists   the claim's values if it is a list
+# input.claim_known   true where these values are all that the claim has; without
+#                     it, it is not known what the claim lacks
 # input.request       the request, as it will be forwarded
 # input.time          when it came, in nanoseconds since 1970
 package gatehouse.routes
@@ -223,7 +225,7 @@ claim_suspended_true if true in input.claim_values.suspended
 
 # not: {claims: {suspended: true}}  (testdata/shop.yaml:29)
 not_claim_suspended_true if {
-	input.claim_values.suspended
+	input.claim_known.suspended
 	not claim_suspended_true
 }
 
@@ -235,7 +237,7 @@ claim_region_eu_or_us if {
 
 # not: {claims: {region: ["eu", "us"]}}  (testdata/shop.yaml:29)
 not_claim_region_eu_or_us if {
-	input.claim_values.region
+	input.claim_known.region
 	not claim_region_eu_or_us
 }
 
@@ -349,8 +351,6 @@ groups_path_tenant_or_owners_or_support if {
 groups_path_tenant_or_owners_or_support if input.request.variables.tenant in input.user.groups
 
 # users: ["{tenant}"]  (testdata/shop.yaml:54)
-user_path_tenant if input.user.subject == input.request.variables.tenant
-
 user_path_tenant if input.user.username == input.request.variables.tenant
 
 # claims: {tenant: {equals: "{tenant}"}}  (testdata/shop.yaml:55)
@@ -358,7 +358,7 @@ claim_tenant_equals_path_tenant if input.claim_scalars.tenant == input.request.v
 
 # not: {claims: {tenant: {equals: "{tenant}"}}}  (testdata/shop.yaml:55)
 not_claim_tenant_equals_path_tenant if {
-	input.claim_values.tenant
+	input.claim_scalars.tenant != null
 	input.request.variables.tenant
 	not claim_tenant_equals_path_tenant
 }
@@ -378,7 +378,7 @@ claim_tenant_prefix_x_or_path_tenant if {
 
 # not: {claims: {tenant: {prefix: ["x-", "{tenant}"]}}}  (testdata/shop.yaml:55)
 not_claim_tenant_prefix_x_or_path_tenant if {
-	input.claim_values.tenant
+	input.claim_known.tenant
 	input.request.variables.tenant
 	not claim_tenant_prefix_x_or_path_tenant
 }

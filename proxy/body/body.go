@@ -6,7 +6,6 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"sync/atomic"
 	"time"
 
 	"gatehouse/policy"
@@ -17,7 +16,8 @@ type Limits struct {
 	// Time is how long a client may take to send what is read. Default 10s.
 	Time time.Duration
 	// Bytes is how much memory all bodies may take that are held at once, with
-	// what they were parsed into. Default 64 MiB.
+	// what they were parsed into. Default 64 MiB. One person may hold a sixteenth
+	// of it, or one body.
 	Bytes int64
 }
 
@@ -33,7 +33,7 @@ var (
 // or each has its own memory.
 type Reader struct {
 	time time.Duration
-	room room
+	room *room
 }
 
 // New returns a Reader.
@@ -44,21 +44,7 @@ func New(l Limits) *Reader {
 	if l.Bytes == 0 {
 		l.Bytes = 64 << 20
 	}
-	rd := &Reader{time: l.Time}
-	rd.room.free.Store(l.Bytes)
-	return rd
-}
-
-// room is memory that is left.
-type room struct{ free atomic.Int64 }
-
-// take reserves n bytes, or reports that they are not there.
-func (r *room) take(n int64) bool {
-	if r.free.Add(-n) >= 0 {
-		return true
-	}
-	r.free.Add(n)
-	return false
+	return &Reader{time: l.Time, room: newRoom(l.Bytes)}
 }
 
 // Taken is a body of which as much has been read as rules may see. The nil Taken
@@ -69,22 +55,21 @@ type Taken struct {
 	rest io.ReadCloser
 	// whole is true once the body has been read to its end.
 	whole bool
-	room  *room
-	held  int64
+	lease lease
 }
 
 // Of returns a body that was read elsewhere, to be judged and not passed on.
 func Of(seen policy.Body) *Taken {
-	return &Taken{seen: seen, rest: http.NoBody, whole: true, room: &room{}}
+	return &Taken{seen: seen, rest: http.NoBody, whole: true}
 }
 
-// Read reads the body of r, at most limit bytes and one more, and parses it.
-// pace is where the connection gets its deadline while that lasts; nil for a
+// Read reads the body of r, at most limit bytes and one more, and parses it. who
+// is whose body it is, for their share of the memory. pace is where the connection gets its deadline while that lasts; nil for a
 // request without one. The error is ErrSlow, ErrBusy, or that of reading; after
 // ErrSlow the connection can no longer be read. Release must be called on what
 // comes back.
-func (rd *Reader) Read(r *http.Request, limit int, pace *http.ResponseController) (*Taken, error) {
-	t := &Taken{rest: r.Body, room: &rd.room}
+func (rd *Reader) Read(r *http.Request, who string, limit int, pace *http.ResponseController) (*Taken, error) {
+	t := &Taken{rest: r.Body, lease: lease{room: rd.room, who: who}}
 	if r.Body == nil || r.Body == http.NoBody || r.ContentLength == 0 {
 		t.rest, t.whole, t.seen.State = http.NoBody, true, policy.BodyNone
 		return t, nil
@@ -146,21 +131,20 @@ func (t *Taken) grow(most int) error {
 		return nil
 	}
 	size := min(max(2*cap(t.head), 1024), most)
-	if !t.room.take(int64(size)) {
+	if !t.lease.take(int64(size)) {
 		return ErrBusy
 	}
 	head := make([]byte, len(t.head), size)
 	copy(head, t.head)
-	t.room.free.Add(t.held) // the old head
-	t.head, t.held = head, int64(size)
+	t.lease.give(int64(cap(t.head)))
+	t.head = head
 	return nil
 }
 
 // parse sets what rules see of a body that has been read whole.
 func (t *Taken) parse() error {
-	p := parser{text: t.head, room: t.room}
+	p := parser{text: t.head, lease: &t.lease}
 	value, err := p.document()
-	t.held += p.held
 	switch {
 	case errors.Is(err, ErrBusy):
 		return err
@@ -199,7 +183,6 @@ func (t *Taken) Body() io.ReadCloser {
 // Calling it again, or on nil, has no effect.
 func (t *Taken) Release() {
 	if t != nil {
-		t.room.free.Add(t.held)
-		t.held = 0
+		t.lease.give(t.lease.held)
 	}
 }

@@ -35,7 +35,7 @@ func chunked(text string) *http.Request {
 func read(t *testing.T, r *http.Request, limit int) *Taken {
 	t.Helper()
 	rd := New(Limits{})
-	taken, err := rd.Read(r, limit, nil)
+	taken, err := rd.Read(r, "someone", limit, nil)
 	if err != nil {
 		t.Fatalf("Read = %v", err)
 	}
@@ -166,10 +166,10 @@ func TestABodyThatBreaksOffIsAnError(t *testing.T) {
 	r := chunked("")
 	r.Body = io.NopCloser(io.MultiReader(strings.NewReader(`{"a":1}`), iotest.ErrReader(broken)))
 	rd := New(Limits{Bytes: 1 << 20})
-	if _, err := rd.Read(r, 100, nil); !errors.Is(err, broken) {
+	if _, err := rd.Read(r, "someone", 100, nil); !errors.Is(err, broken) {
 		t.Errorf("Read = %v, want %v", err, broken)
 	}
-	if got := rd.room.free.Load(); got != 1<<20 {
+	if got := rd.room.free; got != 1<<20 {
 		t.Errorf("%d bytes are left after an error, want all", got)
 	}
 }
@@ -178,7 +178,7 @@ func TestSlowSendersAreNotWaitedFor(t *testing.T) {
 	rd := New(Limits{Time: 100 * time.Millisecond})
 	result := make(chan error, 1)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		_, err := rd.Read(r, 100, http.NewResponseController(w))
+		_, err := rd.Read(r, "someone", 100, http.NewResponseController(w))
 		result <- err
 	}))
 	defer server.Close()
@@ -210,7 +210,7 @@ func TestTheDeadlineEndsWithTheReading(t *testing.T) {
 	rd := New(Limits{Time: 100 * time.Millisecond})
 	result := make(chan error, 1)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		taken, err := rd.Read(r, 10, http.NewResponseController(w))
+		taken, err := rd.Read(r, "someone", 10, http.NewResponseController(w))
 		if err != nil {
 			result <- err
 			return
@@ -251,7 +251,7 @@ func TestDripsDoNotMoveTheEnd(t *testing.T) {
 		r := chunked("")
 		r.Body = io.NopCloser(drip{})
 		begin := time.Now()
-		_, err := New(Limits{}).Read(r, 1<<20, nil)
+		_, err := New(Limits{}).Read(r, "someone", 1<<20, nil)
 		if took := time.Since(begin); !errors.Is(err, ErrSlow) || took > 11*time.Second {
 			t.Errorf("Read = %v after %v, want ErrSlow after 10s", err, took)
 		}
@@ -271,7 +271,7 @@ func TestMemoryIsBoundedAndGivenBack(t *testing.T) {
 	rd := New(Limits{Bytes: all})
 	var held []*Taken
 	for {
-		taken, err := rd.Read(post(`{"a":"`+strings.Repeat("x", 5000)+`"}`, "application/json"), 10_000, nil)
+		taken, err := rd.Read(post(`{"a":"`+strings.Repeat("x", 5000)+`"}`, "application/json"), fmt.Sprint("person ", len(held)), 10_000, nil)
 		if errors.Is(err, ErrBusy) {
 			break
 		}
@@ -287,7 +287,7 @@ func TestMemoryIsBoundedAndGivenBack(t *testing.T) {
 		taken.Release()
 		taken.Release() // once is enough
 	}
-	if got := rd.room.free.Load(); got != all {
+	if got := rd.room.free; got != all {
 		t.Errorf("%d bytes are left at the end, want %d", got, all)
 	}
 }
@@ -298,7 +298,7 @@ func TestManyValuesWeighMoreThanTheirText(t *testing.T) {
 	rd := New(Limits{Bytes: 1 << 20})
 	for _, item := range []string{"[]", "{}", "1", `""`} {
 		text := "[" + strings.Repeat(item+",", 30_000) + item + "]"
-		if _, err := rd.Read(post(text, "application/json"), 1<<20, nil); !errors.Is(err, ErrBusy) {
+		if _, err := rd.Read(post(text, "application/json"), "someone", 1<<20, nil); !errors.Is(err, ErrBusy) {
 			t.Errorf("30,000 times %s in 1 MiB: %v, want ErrBusy", item, err)
 		}
 	}
@@ -306,10 +306,10 @@ func TestManyValuesWeighMoreThanTheirText(t *testing.T) {
 	for i := range 12_000 {
 		fmt.Fprintf(object, `,"%d":0`, i)
 	}
-	if _, err := rd.Read(post("{"+object.String()[1:]+"}", "application/json"), 1<<20, nil); !errors.Is(err, ErrBusy) {
+	if _, err := rd.Read(post("{"+object.String()[1:]+"}", "application/json"), "someone", 1<<20, nil); !errors.Is(err, ErrBusy) {
 		t.Errorf("12,000 members in 1 MiB: %v, want ErrBusy", err)
 	}
-	if got := rd.room.free.Load(); got != 1<<20 {
+	if got := rd.room.free; got != 1<<20 {
 		t.Errorf("%d bytes are left, want all", got)
 	}
 }

@@ -39,7 +39,7 @@ type parser struct {
 	text  []byte
 	at    int
 	depth int
-	room  *room
+	lease *lease
 	// weight is what the value takes so far, held what has been reserved.
 	weight, held int64
 }
@@ -67,7 +67,7 @@ func (p *parser) weigh(n int) error {
 		return nil
 	}
 	more := max(p.weight-p.held, share)
-	if !p.room.take(more) {
+	if !p.lease.take(more) {
 		return ErrBusy
 	}
 	p.held += more

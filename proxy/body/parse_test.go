@@ -13,7 +13,7 @@ import (
 // parse reads a text alone.
 func parse(text string) (any, error) {
 	rd := New(Limits{})
-	p := parser{text: []byte(text), room: &rd.room}
+	p := parser{text: []byte(text), lease: &lease{room: rd.room, who: "someone"}}
 	return p.document()
 }
 
@@ -226,10 +226,10 @@ func BenchmarkParse(b *testing.B) {
 	b.SetBytes(int64(len(text)))
 	b.ReportAllocs()
 	for b.Loop() {
-		p := parser{text: text, room: &rd.room}
+		p := parser{text: text, lease: &lease{room: rd.room, who: "someone"}}
 		if _, err := p.document(); err != nil {
 			b.Fatal(err)
 		}
-		rd.room.free.Add(p.held)
+		p.lease.give(p.lease.held)
 	}
 }

@@ -78,10 +78,10 @@ func TestHTTP2Targets(t *testing.T) {
 		"line feed in value": {head("GET", "/", "x-a", "b\r\nx-b: c"), "reset"},
 	} {
 		if got := stream(t, g, c.fields...); got != c.want {
-			t.Errorf("T097 %s: answered %s, want %s", name, got, c.want)
+			t.Errorf("%s: answered %s, want %s", name, got, c.want)
 		}
 		if c.want != "200" && len(g.taken) > 0 {
-			t.Errorf("T097 %s: taken as %+v", name, g.taken)
+			t.Errorf("%s: taken as %+v", name, g.taken)
 		}
 	}
 }

@@ -21,9 +21,9 @@ func (r *Report) Write(w io.Writer) {
 			t.write(w, min(width, widest))
 		}
 	}
-	fmt.Fprintf(w, "%s, %d passed, %d failed; routes %d/%d, conditions %d/%d\n",
+	fmt.Fprintf(w, "%s, %d passed, %d failed; routes %d/%d, conditions %d/%d, coverage %d %%\n",
 		counted(r.Tests, "test"), r.Passed, r.Failed, r.Coverage.Routes.Covered, r.Coverage.Routes.Total,
-		r.Coverage.Conditions.Covered, r.Coverage.Conditions.Total)
+		r.Coverage.Conditions.Covered, r.Coverage.Conditions.Total, r.Coverage.Percent)
 	if len(r.Coverage.Gaps) == 0 {
 		return
 	}

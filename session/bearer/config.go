@@ -51,6 +51,9 @@ type Issuer struct {
 	ScopeClaim string `yaml:"scope_claim"`
 	// UsernameClaim names the claim that holds the user name. Default none.
 	UsernameClaim string `yaml:"username_claim"`
+	// TrustACR lets acr, amr and auth_time of its tokens meet a route's require.
+	// Default false: they are unknown.
+	TrustACR bool `yaml:"trust_acr"`
 	// Machine tells machines from people: a token that holds any of these
 	// claims with this value, as a string, is a machine's. One whose sub is
 	// its own client is a machine's always.

@@ -23,7 +23,6 @@ func (i *issuer) identity(claims map[string]any, token string) (*session.Identit
 		Issuer:     i.Issuer.Issuer, Subject: text("sub"),
 		ClientID: text("client_id"),
 		Email:    text("email"), EmailVerified: claims["email_verified"] == true, Name: text("name"),
-		ACR: text("acr"), AMR: stringList(claims["amr"]),
 		IssuerSID: text("sid"), JTI: text("jti"), OriginJTI: text("origin_jti"),
 		Claims: claims, AccessToken: token,
 	}
@@ -39,6 +38,10 @@ func (i *issuer) identity(claims map[string]any, token string) (*session.Identit
 	if i.ScopeClaim != "" {
 		id.Scopes = scopes(claims[i.ScopeClaim])
 	}
+	if i.own || i.TrustACR {
+		id.ACR, id.AMR = text("acr"), stringList(claims["amr"])
+		id.AuthTime, _ = numericDate(claims, "auth_time")
+	}
 	// A value of its own, RFC 8176 §2: several methods in the list are not yet
 	// several factors.
 	id.MFA = slices.Contains(id.AMR, "mfa")
@@ -47,10 +50,9 @@ func (i *issuer) identity(claims map[string]any, token string) (*session.Identit
 	id.Listed = i.clients[id.ClientID]
 	// Any foreign issuer may call its clients as ours are called.
 	id.ClientNamed = i.own || id.Listed
-	// All three were read before, so they are times or absent. A token that
-	// does not say when it was issued counts as issued before any revocation.
+	// Both were read before, so they are times or absent. A token that does not
+	// say when it was issued counts as issued before any revocation.
 	id.IssuedAt, _ = numericDate(claims, "iat")
-	id.AuthTime, _ = numericDate(claims, "auth_time")
 	exp, _ := numericDate(claims, "exp")
 	// As inTime judges: an identity that ended before its token would be let in
 	// and then not be signed for.

@@ -153,3 +153,23 @@ func TestSecondFactorOfABearer(t *testing.T) {
 		}
 	}
 }
+
+// TestForeignStrengthCountsOnlyWhereTrusted: how and when somebody signed in at
+// another issuer is unknown unless the configuration trusts it to say so.
+func TestForeignStrengthCountsOnlyWhereTrusted(t *testing.T) {
+	k := newKey(t, "k1")
+	f := &fake{url: ownURL, keys: []*jose.Key{k}}
+	token := sign(t, k, nil, person(claims{"aud": "api", "amr": []string{"pwd", "mfa"}, "acr": "gold"}))
+	for _, trusted := range []bool{false, true} {
+		want := trusted
+		v := verifier(t, f, Config{Issuers: []*Issuer{{Issuer: ownURL, Audiences: []string{"api"}, TrustACR: trusted}}}, nil)
+		id := take(t, v, token)
+		if id.MFA != want || (id.ACR == "gold") != want || (len(id.AMR) == 2) != want || id.AuthTime.IsZero() == want {
+			t.Errorf("trusted %t: MFA %t, acr %q, amr %q, auth_time %v", trusted, id.MFA, id.ACR, id.AMR, id.AuthTime)
+		}
+	}
+	mine, _, own := own(t, "web")
+	if id := take(t, mine, sign(t, own, nil, person(claims{"amr": []string{"mfa"}, "acr": "gold"}))); !id.MFA || id.ACR != "gold" || id.AuthTime.IsZero() {
+		t.Errorf("our own issuer: MFA %t, acr %q, auth_time %v", id.MFA, id.ACR, id.AuthTime)
+	}
+}

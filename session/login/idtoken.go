@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -186,6 +187,28 @@ func (l *Login) fillPerson(s *session.Session, p *provider, v *proof) {
 // mfa tells whether the issuer said that a second factor was used.
 func (p *provider) mfa(s *session.Session) bool {
 	return slices.Contains(s.AMR, "mfa") || s.ACR != "" && slices.Contains(p.MFAACR, s.ACR)
+}
+
+// weaken takes from next, which nobody else sees yet, what a refresh says beyond
+// was: nobody has signed in, so it proves nothing anew, whatever the issuer
+// thinks (OpenID Connect Core §12.2). It may say less. What is unknown, such as
+// the zero time, stays unknown.
+func (p *provider) weaken(next, was *session.Session) {
+	if next.AuthTime.After(was.AuthTime) {
+		next.AuthTime = was.AuthTime
+	}
+	if next.ACR != was.ACR {
+		next.ACR = ""
+	}
+	next.AMR = slices.DeleteFunc(slices.Clone(next.AMR), func(method string) bool { return !slices.Contains(was.AMR, method) })
+	next.MFA = was.MFA && p.mfa(next)
+	// Rules of the kind `claims` read the same from here. What is equal needs no
+	// writing, so that a map which both sessions share stays as it is.
+	for _, name := range []string{"acr", "amr", "auth_time"} {
+		if claim, found := next.Claims[name]; found && !reflect.DeepEqual(claim, was.Claims[name]) {
+			delete(next.Claims, name)
+		}
+	}
 }
 
 // groups returns the person's groups: empty when there are none, nil when that

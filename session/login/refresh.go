@@ -20,17 +20,20 @@ import (
 // minutes the newest session is handed to requests that carry an older cookie.
 //
 // It returns ErrEnded when the issuer does not renew the session any more; the
-// session is revoked then. While the issuer cannot be reached the session lives
+// session is revoked then. It does so too, whether a refresh is due or not, when
+// the configuration has no provider of that name, issuer and client. While the
+// issuer cannot be reached the session lives
 // on for five minutes past its access token, then the error is ErrIssuerDown.
 func (l *Login) Refresh(ctx context.Context, s *session.Session) (*session.Session, error) {
 	s = l.latest(s)
+	// Before anything else: a session may have no access token that is ever due,
+	// and must not outlive the operator's trust in its issuer.
+	p := l.providers[s.Provider]
+	if p == nil || !p.issued(s.Issuer, s.ClientID) {
+		return nil, ErrEnded
+	}
 	if !due(s, time.Now()) {
 		return s, nil
-	}
-	p := l.providers[s.Provider]
-	if p == nil || p.Issuer != s.Issuer || p.ClientID != s.ClientID {
-		// The configuration does not know this issuer any more.
-		return nil, ErrEnded
 	}
 	l.mu.Lock()
 	f, running := l.flights[s.ID]
@@ -59,6 +62,22 @@ func (l *Login) Refresh(ctx context.Context, s *session.Session) (*session.Sessi
 // refresh token cannot be; it lives to its own end.
 func due(s *session.Session, now time.Time) bool {
 	return s.RefreshToken != "" && !s.AccessExpires.IsZero() && !now.Before(s.AccessExpires.Add(-early))
+}
+
+// Knows tells whether id was issued by a provider of the configuration, to the
+// client that it signs people in with. It does no I/O.
+func (l *Login) Knows(id *session.Identity) bool {
+	for _, p := range l.providers {
+		if p.issued(id.Issuer, id.ClientID) {
+			return true
+		}
+	}
+	return false
+}
+
+// issued tells whether issuer and client are those of the provider.
+func (p *provider) issued(issuer, client string) bool {
+	return p.Issuer == issuer && p.ClientID == client
 }
 
 // latest returns the newest known form of a session.
@@ -160,12 +179,7 @@ func (l *Login) renew(ctx context.Context, p *provider, s *session.Session) (*se
 		}
 	}
 	l.fill(&next, p, m, token, v)
-	// A refresh proves nothing anew: auth_time is that of the sign-in (OpenID
-	// Connect Core §12.2), whatever the issuer thinks; and the zero time, which is
-	// unknown, stays that.
-	if next.AuthTime.After(s.AuthTime) {
-		next.AuthTime = s.AuthTime
-	}
+	p.weaken(&next, s)
 	if l.has.Feed.Revoked(next.Identity()) {
 		// Signed out meanwhile. The new refresh token must not live on.
 		l.revokeToken(ctx, p, m, next.RefreshToken)

@@ -212,11 +212,41 @@ func TestSessionWithoutRefreshTokenLivesToItsEnd(t *testing.T) {
 		if next, err := w.login.Refresh(t.Context(), &s); err != nil || next != &s {
 			t.Errorf("%v, %v", next, err)
 		}
-		// An issuer that left the configuration ends its sessions.
-		other := *b.session()
-		other.Provider = "gone"
-		if _, err := w.login.Refresh(t.Context(), &other); !errors.Is(err, ErrEnded) {
-			t.Errorf("%v, want ErrEnded", err)
+	})
+}
+
+// TestSessionEndsWithItsProvider: what the configuration no longer names issues
+// nothing that counts, though nothing is due for a refresh.
+func TestSessionEndsWithItsProvider(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := away(t, own)
+		b := w.browser()
+		b.signIn("alice", "/")
+		if !w.login.Knows(b.session().Identity()) {
+			t.Error("the session of a provider is not known")
+		}
+		for what, c := range map[string]struct {
+			change func(*session.Session)
+			known  bool // by issuer and client, which an identity has
+		}{
+			"another name":   {func(s *session.Session) { s.Provider = "gone" }, true},
+			"another issuer": {func(s *session.Session) { s.Issuer = "https://gone.test" }, false},
+			"another client": {func(s *session.Session) { s.ClientID = "gone" }, false},
+		} {
+			for _, refresh := range []string{b.session().RefreshToken, ""} {
+				s := *b.session()
+				s.RefreshToken = refresh
+				c.change(&s)
+				if _, err := w.login.Refresh(t.Context(), &s); !errors.Is(err, ErrEnded) {
+					t.Errorf("%s, refresh token %q: %v, want ErrEnded", what, refresh, err)
+				}
+				if known := w.login.Knows(s.Identity()); known != c.known {
+					t.Errorf("%s: known %t, want %t", what, known, c.known)
+				}
+			}
+		}
+		if n := w.issuer.calls(); n != 1 {
+			t.Errorf("%d calls of the issuer, want that of the sign-in alone", n)
 		}
 	})
 }

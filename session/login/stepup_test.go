@@ -369,7 +369,11 @@ func TestARefreshProvesNothingAnew(t *testing.T) {
 		amr           []string
 	}{
 		"nothing said again":     {map[string]any{"amr": []string{"mfa"}, "acr": "gold"}, map[string]any{"amr": nil, "acr": nil}, true, true, "gold", []string{"mfa"}},
-		"less said now":          {map[string]any{"amr": []string{"mfa"}}, map[string]any{"amr": []string{"pwd"}}, false, true, "", []string{"pwd"}},
+		"less said now":          {map[string]any{"amr": []string{"pwd", "mfa"}}, map[string]any{"amr": []string{"pwd"}}, false, true, "", []string{"pwd"}},
+		"more said now":          {nil, map[string]any{"amr": []string{"pwd", "mfa"}, "acr": "gold"}, false, true, "", []string{"pwd"}},
+		"first said now":         {map[string]any{"amr": nil}, map[string]any{"amr": []string{"mfa"}, "acr": mfaClass}, false, true, "", nil},
+		"something else said":    {map[string]any{"amr": []string{"pwd", "mfa"}, "acr": "gold"}, map[string]any{"amr": []string{"mfa", "hwk"}, "acr": "platinum"}, true, true, "", []string{"mfa"}},
+		"one proof for another":  {map[string]any{"amr": []string{"pwd"}, "acr": mfaClass}, map[string]any{"amr": []string{"mfa"}, "acr": "silver"}, false, true, "", nil},
 		"a later time":           {nil, nil, false, true, "", []string{"pwd"}},
 		"a time out of the blue": {map[string]any{"auth_time": nil}, map[string]any{"auth_time": int64(946684800)}, false, false, "", []string{"pwd"}},
 	} {
@@ -387,6 +391,9 @@ func TestARefreshProvesNothingAnew(t *testing.T) {
 			}
 			if s.MFA != c.mfa || s.ACR != c.acr || !slices.Equal(s.AMR, c.amr) || !s.AuthTime.Equal(first.AuthTime) || s.AuthTime.IsZero() == c.known {
 				t.Errorf("%s: MFA %t, acr %q, amr %q, auth_time %v after %v", what, s.MFA, s.ACR, s.AMR, s.AuthTime, first.AuthTime)
+			}
+			if acr, found := s.Claims["acr"]; found && acr != nil && acr != any(s.ACR) {
+				t.Errorf("%s: the claim acr is %q, beside acr %q", what, acr, s.ACR)
 			}
 		})
 	}

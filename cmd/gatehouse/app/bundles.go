@@ -14,7 +14,12 @@ import (
 )
 
 // entry is one bundle that a configuration or its shadow names.
-type entry struct{ policy.Custom }
+type entry struct {
+	policy.Custom
+	// key is the same for entries that lead to the same source. It sums up the
+	// files that verify the bundle, as they were when the configuration was read.
+	key string
+}
 
 // source is where the bundle of an entry comes from.
 type source struct {
@@ -30,7 +35,7 @@ func bundlesOf(c *Config) []entry {
 	var all []entry
 	for _, custom := range c.Policy.Custom {
 		if custom.Bundle != "" {
-			all = append(all, entry{custom})
+			all = append(all, entry{custom, keyOf(custom)})
 		}
 	}
 	return all
@@ -38,27 +43,30 @@ func bundlesOf(c *Config) []entry {
 
 // entries returns the bundles that the configuration and its shadow name.
 func (d *draft) entries() []entry {
-	all := bundlesOf(d.cfg)
-	if d.shadow != nil {
-		all = append(all, bundlesOf(d.shadow.cfg)...)
+	if d.shadow == nil {
+		return d.named
 	}
-	return all
+	return slices.Concat(d.named, d.shadow.named)
 }
 
-// key is the same for entries that lead to the same source.
-func (e entry) key() string {
-	key, ca, file := e.File(e.Key), e.File(e.CA), e.Bundle
-	if e.URL() == nil {
-		file = e.File(e.Bundle)
+func keyOf(c policy.Custom) string {
+	key, ca, file := c.File(c.Key), c.File(c.CA), c.Bundle
+	if c.URL() == nil {
+		file = c.File(c.Bundle)
 	}
-	return "bundle" + fingerprint(e.Custom, file, key, ca) + content(key, ca)
+	return "bundle" + fingerprint(c, file, key, ca) + content(key, ca)
 }
 
-// of returns the bundles of one configuration, without those that are missing.
-func (have bundles) of(c *Config) []policy.Bundle {
+// compilePolicy compiles the policy of the draft alone, without its shadow's.
+func (d *draft) compilePolicy(ctx context.Context, have bundles) (*policy.Policy, error) {
+	return d.operators.Compile(ctx, d.cfg.Rules(), have.of(d)...)
+}
+
+// of returns the bundles of one draft, without those that are missing.
+func (have bundles) of(d *draft) []policy.Bundle {
 	var all []policy.Bundle
-	for _, e := range bundlesOf(c) {
-		if b, ok := have[e.key()]; ok {
+	for _, e := range d.named {
+		if b, ok := have[e.key]; ok {
 			all = append(all, b)
 		}
 	}
@@ -93,14 +101,14 @@ func (d *draft) addKept(have bundles) {
 			continue
 		}
 		if b, err := source.LoadKept(ctx); err == nil {
-			with[e.key()] = b
+			with[e.key] = b
 		}
 	}
 	if len(with) == len(have) {
 		return
 	}
 	for _, j := range d.judges(with) {
-		if _, err := policy.Compile(ctx, j.config.Policy, j.config.Rules(), with.of(j.config)...); err != nil {
+		if _, err := j.draft.compilePolicy(ctx, with); err != nil {
 			return
 		}
 	}
@@ -119,7 +127,7 @@ func (a *App) fetch(ctx context.Context, g *generation, d *draft) (bundles, erro
 			errs = append(errs, err)
 			continue
 		}
-		have[e.key()] = b
+		have[e.key] = b
 	}
 	return have, errors.Join(errs...)
 }
@@ -134,7 +142,7 @@ func (a *App) fetchOne(ctx context.Context, g *generation, e entry) (policy.Bund
 		o.Dir = c.bundleDir()
 		o.Accept = func(ctx context.Context, b policy.Bundle) error { return a.accept(ctx, e, b) }
 	}
-	s, err := use(g, e.key(), func() (*bundle.Source, work, error) {
+	s, err := use(g, e.key, func() (*bundle.Source, work, error) {
 		s, err := bundle.New(e.Custom, o)
 		if err != nil {
 			return nil, work{}, err
@@ -153,15 +161,15 @@ func (a *App) fetchOne(ctx context.Context, g *generation, e entry) (policy.Bund
 
 // judge is a configuration that bundles must fit, with the ones it has.
 type judge struct {
-	config *Config
-	have   bundles
+	draft *draft
+	have  bundles
 }
 
 // judges returns the configurations of a draft that bundles must fit.
 func (d *draft) judges(have bundles) []judge {
-	all := []judge{{d.cfg, have}}
+	all := []judge{{d, have}}
 	if d.shadow != nil {
-		all = append(all, judge{d.shadow.cfg, have})
+		all = append(all, judge{d.shadow, have})
 	}
 	return all
 }
@@ -172,13 +180,13 @@ func (d *draft) judges(have bundles) []judge {
 func (a *App) accept(ctx context.Context, e entry, newer policy.Bundle) error {
 	var errs []error
 	for _, j := range *a.judging.Load() {
-		named := slices.ContainsFunc(bundlesOf(j.config), func(o entry) bool { return o.key() == e.key() })
+		named := slices.ContainsFunc(j.draft.named, func(o entry) bool { return o.key == e.key })
 		if !named {
 			continue
 		}
 		have := maps.Clone(j.have)
-		have[e.key()] = newer
-		_, err := policy.Compile(ctx, j.config.Policy, j.config.Rules(), have.of(j.config)...)
+		have[e.key] = newer
+		_, err := j.draft.compilePolicy(ctx, have)
 		if err == nil {
 			return nil
 		}
@@ -193,7 +201,7 @@ func (p *Plan) with(ctx context.Context, have bundles) (*Plan, error) {
 	next := *p
 	next.bundles = have
 	var err error
-	next.policy, err = policy.Compile(ctx, p.Config.Policy, p.Config.Rules(), have.of(p.Config)...)
+	next.policy, err = p.draft.compilePolicy(ctx, have)
 	if err != nil {
 		return nil, err
 	}

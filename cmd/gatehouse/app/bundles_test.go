@@ -89,8 +89,11 @@ const (
 func (g *gate) decides() string {
 	g.t.Helper()
 	now := g.app.now.Load()
-	who := &session.Identity{Credential: session.Cookie, Issuer: "x", Subject: "y", Person: true, Listed: true}
-	return now.plan.policy.Decide(g.t.Context(), policyQuery(who)).Outcome.String()
+	return now.plan.policy.Decide(g.t.Context(), policyQuery(somebody())).Outcome.String()
+}
+
+func somebody() *session.Identity {
+	return &session.Identity{Credential: session.Cookie, Issuer: "x", Subject: "y", Person: true, Listed: true}
 }
 
 func (g *gate) wantsDecision(when, want string) {
@@ -231,4 +234,55 @@ func TestABundleThatIsAFileIsReadAgain(t *testing.T) {
 	g.app.Reload()
 	g.logs.next(t, "bundle not taken")
 	g.wantsDecision("after it was deleted", "deny")
+}
+
+// TestANewerBundleBringsNothingOfARefusedReload changes routes and files of
+// operators in one go, with a mistake in the routes: the old routes were never
+// meant to be asked beside the new files.
+func TestANewerBundleBringsNothingOfARefusedReload(t *testing.T) {
+	const files = "policy: { custom: [orders.rego, { bundle: \"URL\", ca: ca.pem, every: 1s }], data: { open: open.json }, shadow: shadow.yaml }\n"
+	const asks = "allow: { opa: { rule: data.orders.allow } }"
+	const byData = "package orders\n\nallow if data.open.all\n"
+	for name, change := range map[string]map[string]string{
+		"other Rego":  {"orders.rego": allows, "shadow.rego": allows},
+		"other data":  {"open.json": `{"all": true}`},
+		"broken Rego": {"orders.rego": "package orders\n\nallow if {\n", "shadow.rego": "package"},
+		"no files":    {"orders.rego": "", "shadow.rego": "", "open.json": ""},
+		"another CA":  {"ca.pem": "nobody\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newShelf(t, "package extra\n\nx := 1\n")
+			g := placeGate(t)
+			_ = g.bundled(s)
+			rest := "routes: [{ name: page, match: { path: /page }, " + asks + ", upstream: a }]\n" + strings.Replace(files, "URL", s.URL+"/b.tar.gz", 1)
+			g.file("shadow.yaml", g.head+strings.NewReplacer("orders.rego", "shadow.rego", ", shadow: shadow.yaml", "").Replace(rest))
+			g.file("orders.rego", byData)
+			g.file("shadow.rego", byData)
+			g.file("open.json", `{"all": false}`)
+			g.configure(rest)
+			g.open(Options{NoWatch: true})
+			g.run()
+			for file, text := range change {
+				if text == "" {
+					g.remove(file)
+					continue
+				}
+				g.file(file, text)
+			}
+			g.configure(strings.Replace(rest, asks+", upstream: a", "allow: { all_of: [{ groups: [admins] }, { opa: { rule: data.orders.allow } }] }, upstream: nope", 1))
+			g.app.Reload()
+			g.logs.next(t, refused)
+			before := g.app.now.Load().plan
+			s.put(pack(t, "package extra\n\nx := 2\n"))
+			g.logs.next(t, reloaded)
+			g.wantsDecision("after a refused reload and a newer bundle", "deny")
+			now := g.app.now.Load().plan
+			if got := now.shadow.policy.Decide(t.Context(), policyQuery(somebody())).Outcome.String(); got != "deny" {
+				t.Errorf("its shadow says %s, want deny", got)
+			}
+			if now.shadow.policy == before.shadow.policy || len(now.policy.Missing()) > 0 {
+				t.Errorf("the newer bundle is missing (%v), or not in the shadow", now.policy.Missing())
+			}
+		})
+	}
 }

@@ -109,7 +109,7 @@ func (c *Config) place(configFile string) error {
 }
 
 // ErrNoConfig is returned by FindConfig when no configuration file exists.
-var ErrNoConfig = errors.New("no configuration: there is no ./gatehouse.yaml and no /etc/gatehouse/gatehouse.yaml; name one with --config, or try `gatehouse demo` first")
+var ErrNoConfig = errors.New("no configuration: there is no ./gatehouse.yaml and no /etc/gatehouse/gatehouse.yaml; name one with --config, write one with `gatehouse init`, or try `gatehouse demo` first")
 
 // FindConfig returns the path of the configuration: the given one, else
 // ./gatehouse.yaml, else /etc/gatehouse/gatehouse.yaml.

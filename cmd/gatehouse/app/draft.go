@@ -8,11 +8,13 @@ import (
 
 	"gatehouse/internal/conf"
 	"gatehouse/internal/watch"
+	"gatehouse/policy"
 	"gatehouse/policy/bundle"
 )
 
 // draft is a configuration file that has been decoded, and the one that decides
-// in its shadow. Nothing that it names has been read but ${file:…}.
+// in its shadow. Of what it names, ${file:…} and the files of operators have been
+// read, once: a plan that lives on keeps them, whatever becomes of the files.
 type draft struct {
 	path string // "" for a configuration that is in memory
 	file *conf.File
@@ -22,6 +24,10 @@ type draft struct {
 	shadow *draft
 	// sight is what all files looked like before they were read.
 	sight *watch.Sight
+	// operators are the files of policy.custom and policy.data.
+	operators *policy.Sources
+	// named are the bundles of policy.custom.
+	named []entry
 }
 
 // Load reads and compiles the configuration at path. The error is a
@@ -65,12 +71,13 @@ func readDraft(path string) (*draft, error) {
 }
 
 // place sets the directories, looks at the files that are to be read, and reads
-// the shadow.
+// those of operators and the shadow.
 func (d *draft) place(path string) error {
 	if err := d.cfg.place(path); err != nil {
 		return err
 	}
 	d.sight.Add(d.cfg.files(d.file)...)
+	d.operators, d.named = policy.Read(d.cfg.Policy), bundlesOf(d.cfg)
 	at := d.file.Path(d.cfg.Policy.Shadow)
 	if at == "" {
 		return nil
@@ -124,7 +131,7 @@ func (d *draft) compileAlone() (*Plan, error) {
 		}
 		source, err := bundle.New(e.Custom, bundle.Options{Log: slog.New(slog.DiscardHandler)})
 		if err == nil {
-			have[e.key()], err = source.Load(context.Background())
+			have[e.key], err = source.Load(context.Background())
 		}
 		if err != nil {
 			d.blame(e, err)
@@ -160,8 +167,8 @@ func (d *draft) compile(have bundles) (*Plan, error) {
 // missing tells of bundles that the plan was compiled without.
 func (p *Plan) missing() []string {
 	var all []string
-	for _, e := range bundlesOf(p.Config) {
-		if _, have := p.bundles[e.key()]; !have {
+	for _, e := range p.draft.named {
+		if _, have := p.bundles[e.key]; !have {
 			all = append(all, fmt.Sprintf("%s:%d:%d: the bundle %s was not fetched, as only serve does: what asks for its rules is refused here  (warning)",
 				e.Pos.File, e.Pos.Line, e.Pos.Column, e.Label()))
 		}

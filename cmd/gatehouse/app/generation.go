@@ -139,7 +139,7 @@ func (g *generation) openHeaders() error {
 // decisions, and the shadow.
 func (a *App) openRecorder(g *generation) error {
 	plan := g.plan
-	g.record.revision = plan.policy.Revision()
+	g.record.revision = plan.Revision()
 	if a.metrics != nil {
 		g.record.counts = a.metrics.Decisions(plan.routeNames())
 	}

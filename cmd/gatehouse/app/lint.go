@@ -70,8 +70,7 @@ func Excerpts(path string, warnings []policy.Warning) []string {
 // of. The routes and the policy have compiled.
 func (p *Plan) warnLint(r *conf.Report) {
 	for _, w := range p.lint(p.names(time.Time{})) {
-		// Routes in the shadow have been told where they were compiled.
-		if w.Level == policy.LevelWarning && w.Code != whatif.CodeShadowedRoute {
+		if w.Level == policy.LevelWarning {
 			r.Warnf(w.Pos, "%s [%s]", w.Text, w.Code)
 		}
 	}

@@ -144,7 +144,7 @@ func (p *Plan) compileRoutes(r *conf.Report) {
 }
 
 func (p *Plan) compilePolicy(r *conf.Report, have bundles) {
-	compiled, err := policy.Compile(context.Background(), p.Config.Policy, p.Config.Rules(), have.of(p.Config)...)
+	compiled, err := p.draft.compilePolicy(context.Background(), have)
 	if err == nil {
 		p.policy = compiled
 		return

@@ -145,11 +145,8 @@ func (a *App) again(ctx context.Context, g, old *generation) (*watch.Sight, erro
 func (a *App) follow(ctx context.Context, old *generation) (*generation, error) {
 	have, moved := bundles{}, false
 	for _, s := range old.sources {
-		b, key := s.Current(), s.entry.key()
-		was, had := old.plan.bundles[key]
-		if !had {
-			continue // its key file has changed: another source, which the file names
-		}
+		b, key := s.Current(), s.entry.key
+		was := old.plan.bundles[key]
 		have[key] = b
 		moved = moved || b.Revision != was.Revision || !same(b.Modules, was.Modules) || !same(b.Data, was.Data)
 	}

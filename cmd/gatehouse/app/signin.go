@@ -140,6 +140,9 @@ func (nobody) Renew(context.Context, session.Site, *session.Session) (*session.S
 	return nil, proxy.ErrSessionEnded
 }
 
+// Knows implements proxy.SignIn.
+func (nobody) Knows(*session.Identity) bool { return false }
+
 // SignOut implements proxy.SignIn.
 func (nobody) SignOut(context.Context, session.Site, *session.Session) (proxy.SignedOut, error) {
 	return proxy.SignedOut{}, nil

@@ -188,7 +188,11 @@ func (a *asker) typed(q question) string {
 			fmt.Fprintf(a.s.Err, " [%s]", q.otherwise)
 		}
 		fmt.Fprint(a.s.Err, " ")
-		line, err := a.in.ReadString('\n')
+		line, err := typed(a.s.ctx, func() (string, error) { return a.in.ReadString('\n') })
+		if errors.Is(err, context.Canceled) || a.s.ctx.Err() != nil {
+			a.err = interrupted()
+			return ""
+		}
 		if err != nil && !errors.Is(err, io.EOF) || err != nil && line == "" {
 			a.err = usage("no answer; nothing was written")
 			return ""

@@ -32,8 +32,8 @@ that policy.log.allows names.
 A request that lacks what the new rule looks at, because it was masked or its
 body was not read, is counted as not judged, with the reason.
 
-Exit code 0 means that nothing flips, 1 that something does, or that no request
-could be judged.`,
+Exit code 0 means that nothing flips, 1 that something does, or that there was no
+request, or none that could be judged.`,
 		Example: "  gatehouse policy replay /var/log/gatehouse/decisions.jsonl --against new.yaml\n  zcat decisions-*.gz | gatehouse policy replay - --against new.yaml --output json",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -89,7 +89,9 @@ func (s *settings) replay(ctx context.Context, path string, c whatif.Candidate, 
 	switch judged := report.Events - report.NotJudged - report.Corrupt; {
 	case report.Flipped > 0:
 		return &exitError{code: exitProblems, quiet: true, err: errors.New("decisions would flip")}
-	case report.Events > 0 && judged == 0:
+	case report.Events == 0:
+		return problems(fmt.Errorf("replay %s: there is no event in it", path))
+	case judged == 0:
 		return problems(fmt.Errorf("of %s none could be judged", count(int(report.Events), "event")))
 	}
 	return nil

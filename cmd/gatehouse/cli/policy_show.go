@@ -32,7 +32,7 @@ func newPolicyShow(s *settings) *cobra.Command {
 		Short: "Print the Rego that decides a route",
 		Long: `Print the Rego that decides a route: a module that could stand alone, with the
 line of the configuration beside each rule. Where the route asks rules of
-policy.custom, they are named first.`,
+policy.custom, they are named last. The lines of --all are those of ` + "`explain --trace`" + `.`,
 		Example: "  gatehouse policy show admin\n  gatehouse policy show --all > gatehouse.rego",
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -45,10 +45,11 @@ policy.custom, they are named first.`,
 					return err
 				}
 				return s.print(shown, func(w io.Writer) {
-					for _, rule := range shown.Asks {
-						fmt.Fprintf(w, "# asks %s\n", rule)
-					}
+					// After the module: what OPA traces counts its lines from the first.
 					fmt.Fprint(w, shown.Rego)
+					for _, rule := range shown.Asks {
+						fmt.Fprintf(w, "\n# asks %s\n", rule)
+					}
 				})
 			})
 		},

@@ -24,6 +24,8 @@ const (
 	exitProblems = 1
 	exitUsage    = 2
 	exitNoReach  = 3
+	// exitInterrupted is 128 and the number of SIGINT, as shells have it.
+	exitInterrupted = 130
 )
 
 // exitError carries an exit code with the sentence to print; quiet says that
@@ -48,11 +50,38 @@ func usage(format string, a ...any) error {
 // unreachable is a command that could not reach what it needs.
 func unreachable(err error) error { return &exitError{code: exitNoReach, err: err} }
 
+// interrupted is a command that was told to stop while it asked.
+func interrupted() error {
+	return &exitError{code: exitInterrupted, err: errors.New("interrupted; nothing was done")}
+}
+
+// typed reads what a person types. A read of a terminal cannot be called off, so
+// it is left behind when the command is told to stop.
+func typed[T any](ctx context.Context, read func() (T, error)) (T, error) {
+	type answer struct {
+		text T
+		err  error
+	}
+	done := make(chan answer, 1)
+	go func() {
+		text, err := read()
+		done <- answer{text, err}
+	}()
+	select {
+	case a := <-done:
+		return a.text, a.err
+	case <-ctx.Done():
+		var none T
+		return none, interrupted()
+	}
+}
+
 // settings are the flags every command takes.
 type settings struct {
 	Streams
-	config string // --config
-	output string // --output: text or json
+	ctx    context.Context // of the command; it ends at Ctrl-C
+	config string          // --config
+	output string          // --output: text or json
 }
 
 // Main runs the command line args, without the program's name, and returns
@@ -106,7 +135,8 @@ func newRoot(s *settings) *cobra.Command {
 	}
 	root.PersistentFlags().StringVar(&s.config, "config", "", "configuration `FILE` (default ./gatehouse.yaml, then /etc/gatehouse/gatehouse.yaml)")
 	root.PersistentFlags().StringVar(&s.output, "output", "text", "`FORMAT` of the answer: text or json")
-	root.PersistentPreRunE = func(*cobra.Command, []string) error {
+	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
+		s.ctx = cmd.Context()
 		if s.output != "text" && s.output != "json" {
 			return usage("--output is %q, want text or json", s.output)
 		}

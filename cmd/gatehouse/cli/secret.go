@@ -69,15 +69,20 @@ func (s *settings) prompt(what string) (string, error) {
 
 func (s *settings) ask(in *os.File, what string) (string, error) {
 	fmt.Fprintf(s.Err, "%s: ", what)
-	typed, err := term.ReadPassword(int(in.Fd()))
-	fmt.Fprintln(s.Err)
+	before, err := term.GetState(int(in.Fd()))
 	if err != nil {
 		return "", fmt.Errorf("read %s: %w", what, err)
 	}
-	if len(typed) == 0 {
+	secret, err := typed(s.ctx, func() ([]byte, error) { return term.ReadPassword(int(in.Fd())) })
+	fmt.Fprintln(s.Err)
+	if err != nil {
+		// What is left behind keeps the terminal silent.
+		return "", errors.Join(fmt.Errorf("read %s: %w", what, err), term.Restore(int(in.Fd()), before))
+	}
+	if len(secret) == 0 {
 		return "", usage("the %s is empty", what)
 	}
-	return string(typed), nil
+	return string(secret), nil
 }
 
 // confirm asks a yes-or-no question unless yes is set.
@@ -90,7 +95,7 @@ func (s *settings) confirm(yes bool, format string, a ...any) error {
 		return usage("no terminal to ask on: say --yes")
 	}
 	fmt.Fprintf(s.Err, format+" [y/N] ", a...)
-	line, err := bufio.NewReader(in).ReadString('\n')
+	line, err := typed(s.ctx, func() (string, error) { return bufio.NewReader(in).ReadString('\n') })
 	if err != nil && !errors.Is(err, io.EOF) {
 		return fmt.Errorf("read answer: %w", err)
 	}

@@ -2,6 +2,7 @@ package starter
 
 import (
 	"bytes"
+	"crypto/rand"
 	_ "embed"
 	"errors"
 	"fmt"
@@ -96,38 +97,62 @@ func Existing(dir string, files []File) ([]File, error) {
 
 // Write makes dir, and the files in it: each whole or not at all, and none over
 // one that is there. Where one cannot be written, those written before it are
-// removed again.
+// removed again. dir may be a link; below it none is followed.
 func Write(dir string, files []File) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
 	var written []string
 	for _, f := range files {
-		path := filepath.Join(dir, filepath.FromSlash(f.Path))
-		err := os.MkdirAll(filepath.Dir(path), 0o755)
-		if err == nil {
-			err = create(path, f.Text)
-		}
-		if err != nil {
-			for _, p := range written {
-				err = errors.Join(err, os.Remove(p))
+		name := filepath.FromSlash(f.Path)
+		if err := create(root, name, f.Text); err != nil {
+			for _, w := range written {
+				err = errors.Join(err, root.Remove(w))
 			}
-			return err
+			return fmt.Errorf("write %s: %w", filepath.Join(dir, name), err)
 		}
-		written = append(written, path)
+		written = append(written, name)
 	}
 	return nil
 }
 
 // create writes a file that is not there yet. The name appears when the text is
 // complete.
-func create(path string, text []byte) (err error) {
-	tmp, err := os.CreateTemp(filepath.Dir(path), ".gatehouse-*")
+func create(root *os.Root, name string, text []byte) (err error) {
+	folder := filepath.Dir(name)
+	if err := makeFolder(root, folder); err != nil {
+		return err
+	}
+	unfinished := filepath.Join(folder, ".gatehouse-"+rand.Text())
+	tmp, err := root.OpenFile(unfinished, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = os.Remove(tmp.Name()) }() // it has another name by now, or is of no use
+	defer func() { _ = root.Remove(unfinished) }() // it has another name by now, or is of no use
 	_, err = tmp.Write(text)
 	if err = errors.Join(err, tmp.Chmod(0o644), tmp.Sync(), tmp.Close()); err != nil {
 		return err
 	}
 	// Unlike a rename, a link is never made over another file.
-	return os.Link(tmp.Name(), path)
+	return root.Link(unfinished, name)
+}
+
+// makeFolder makes a folder of root. A root is never left by a link; this tells
+// of one plainly, and of one that leads elsewhere in root.
+func makeFolder(root *os.Root, folder string) error {
+	info, err := root.Lstat(folder)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return root.Mkdir(folder, 0o755)
+	case err != nil:
+		return err
+	case !info.IsDir():
+		return fmt.Errorf("%s is there and is no folder, or a link to one", folder)
+	}
+	return nil
 }

@@ -192,6 +192,53 @@ func TestWritesAllFilesOrNone(t *testing.T) {
 	}
 }
 
+func TestNoLinkIsFollowedBelowTheDirectory(t *testing.T) {
+	files, err := starter.Files(setups()["local"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct{ link, to string }{
+		"a folder elsewhere":   {"policy", "elsewhere"},
+		"a folder that is not": {"policy", "nowhere"},
+		"a folder beside it":   {"policy", "gateway"},
+		"a file elsewhere":     {starter.IgnoreFile, "elsewhere/file"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			base := t.TempDir()
+			dir, elsewhere := filepath.Join(base, "gateway"), filepath.Join(base, "elsewhere")
+			err := errors.Join(os.Mkdir(dir, 0o755), os.Mkdir(elsewhere, 0o755), os.Symlink(filepath.Join(base, c.to), filepath.Join(dir, c.link)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := starter.Write(dir, files); err == nil {
+				t.Error("Write followed a link")
+			}
+			for folder, want := range map[string]int{base: 2, elsewhere: 0} {
+				if there, err := os.ReadDir(folder); err != nil || len(there) != want {
+					t.Errorf("in %s there are %v, %v, want %d", folder, there, err, want)
+				}
+			}
+			if _, err := os.Lstat(filepath.Join(dir, starter.ConfigFile)); !errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("a file is left: %v", err)
+			}
+		})
+	}
+}
+
+func TestTheDirectoryItselfMayBeALink(t *testing.T) {
+	files, err := starter.Files(setups()["local"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir, link := t.TempDir(), filepath.Join(t.TempDir(), "gateway")
+	if err := errors.Join(os.Symlink(dir, link), starter.Write(link, files)); err != nil {
+		t.Fatal(err)
+	}
+	if there, err := starter.Existing(dir, files); err != nil || len(there) != len(files) {
+		t.Errorf("Existing = %v, %v, want all files", there, err)
+	}
+}
+
 // The gateway that is written runs, lets everybody see what is public, and sends
 // people to a page to sign in on.
 func TestWhatIsWrittenServes(t *testing.T) {
