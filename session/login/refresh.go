@@ -22,8 +22,8 @@ import (
 // It returns ErrEnded when the issuer does not renew the session any more; the
 // session is revoked then. It does so too, whether a refresh is due or not, when
 // the configuration has no provider of that name, issuer and client. While the
-// issuer cannot be reached the session lives
-// on for five minutes past its access token, then the error is ErrIssuerDown.
+// issuer cannot be reached the session lives on for five minutes past its access
+// token, then the error is ErrIssuerDown.
 func (l *Login) Refresh(ctx context.Context, s *session.Session) (*session.Session, error) {
 	s = l.latest(s)
 	// Before anything else: a session may have no access token that is ever due,
