@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
@@ -13,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"gatehouse/internal/testenv"
 	"gatehouse/policy"
 	"gatehouse/session"
 )
@@ -46,14 +46,11 @@ func placeGate(t *testing.T) *gate {
 	t.Helper()
 	g := &gate{t: t, dir: t.TempDir(), logs: newLogs(), http: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}, Timeout: 20 * time.Second}}
 	t.Cleanup(g.http.CloseIdleConnections)
-	ln := listen(t, "127.0.0.1:0")
-	g.origin = "http://" + ln.Addr().String()
-	if err := ln.Close(); err != nil {
-		t.Fatal(err)
-	}
+	addr := free(t)
+	g.origin = "http://" + addr
 	// Nobody issues tokens there; without it, a rule for some would be a mistake.
 	const bearer = "bearer: { issuers: [{ issuer: \"http://127.0.0.1:9\", audiences: [x] }] }\n"
-	g.head = fmt.Sprintf("public_url: %s\nlisten: %s\nupstreams: { a: %q, b: %q }\n%s", g.origin, ln.Addr(), named(t, "a"), named(t, "b"), bearer)
+	g.head = fmt.Sprintf("public_url: %s\nlisten: %s\nupstreams: { a: %q, b: %q }\n%s", g.origin, addr, named(t, "a"), named(t, "b"), bearer)
 	return g
 }
 
@@ -167,7 +164,9 @@ const (
 // free returns an address that nobody listens on.
 func free(t *testing.T) string {
 	t.Helper()
-	ln := listen(t, "127.0.0.1:0")
-	defer func(ln net.Listener) { _ = ln.Close() }(ln)
-	return ln.Addr().String()
+	addr, err := testenv.FreeAddr(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return addr
 }

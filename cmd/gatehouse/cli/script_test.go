@@ -17,6 +17,8 @@ import (
 	"testing"
 	"time"
 
+	"gatehouse/internal/testenv"
+
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
@@ -65,12 +67,8 @@ func condition(name string) (bool, error) {
 // setup gives each script an address of its own, and fills it in where a file
 // says ADDR.
 func setup(env *testscript.Env) error {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	addr, err := testenv.FreeAddr(context.Background())
 	if err != nil {
-		return err
-	}
-	addr := ln.Addr().String()
-	if err := ln.Close(); err != nil {
 		return err
 	}
 	env.Setenv("ADDR", addr)

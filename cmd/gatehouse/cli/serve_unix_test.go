@@ -6,33 +6,31 @@ import (
 	"bufio"
 	"context"
 	"io"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"gatehouse/internal/testenv"
 )
 
 // TestHangUpReloads runs serve in this process and sends it SIGHUP, as service
 // managers do.
 func TestHangUpReloads(t *testing.T) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	addr, err := testenv.FreeAddr(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	path := filepath.Join(t.TempDir(), "gatehouse.yaml")
 	write := func(allow string) {
 		t.Helper()
-		text := "public_url: http://app.localhost\nlisten: " + ln.Addr().String() + "\nupstreams: { app: \"http://127.0.0.1:9\" }\n" +
+		text := "public_url: http://app.localhost\nlisten: " + addr + "\nupstreams: { app: \"http://127.0.0.1:9\" }\n" +
 			"routes: [{ name: page, match: { path: /page }, allow: " + allow + " }]\n"
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-	}
-	if err := ln.Close(); err != nil {
-		t.Fatal(err)
 	}
 	write("anyone")
 	lines := make(chan string, 1000)
