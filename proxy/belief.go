@@ -24,8 +24,9 @@ type believed struct {
 
 // by returns the identity as g believes it, nil if g does not: another gate than
 // the last may know other issuers, or read other things from their tokens. While
-// an issuer cannot be reached, what was believed last goes on.
-func (b *belief) by(ctx context.Context, g *Gate) *session.Identity {
+// an issuer cannot be reached, what was believed last goes on; silent remembers
+// that.
+func (b *belief) by(ctx context.Context, g *Gate, silent look) *session.Identity {
 	last := b.last.Load()
 	if last.gate == g {
 		return last.id
@@ -33,10 +34,14 @@ func (b *belief) by(ctx context.Context, g *Gate) *session.Identity {
 	id := last.id
 	switch id.Credential {
 	case session.Bearer:
+		if silent[id.Issuer] {
+			return id
+		}
 		ctx, cancel := context.WithTimeout(ctx, patience)
 		defer cancel()
 		fresh, err := g.parts.Tokens.Verify(ctx, id.AccessToken)
 		if errors.Is(err, ErrIssuerDown) {
+			silent[id.Issuer] = true
 			return id
 		}
 		if err != nil {

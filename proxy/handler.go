@@ -168,7 +168,10 @@ func (h *Handler) observe(r *http.Request, g *Gate, v Verdict, id string) (*http
 	ctx, end := context.WithCancel(r.Context())
 	entered := &belief{}
 	entered.last.Store(&believed{g, v.Identity})
-	s := &stream{allowed: func() bool { return h.still(ctx, v, entered, id) }, end: end}
+	s := &stream{allowed: func(silent look) bool {
+		who := func(g *Gate) *session.Identity { return entered.by(ctx, g, silent) }
+		return h.still(ctx, v, who, id)
+	}, end: end}
 	timer := time.AfterFunc(settle, func() { h.live.join(s) })
 	s.leave = func() {
 		timer.Stop()
@@ -206,12 +209,13 @@ func (g *Gate) filter(res http.Header, v *Verdict) {
 }
 
 // still decides again about a stream that was allowed, on the gate of now. A
-// step-up is no leave to go on: nobody can sign in in the middle of a stream.
-func (h *Handler) still(ctx context.Context, v Verdict, entered *belief, id string) bool {
+// step-up is no leave to go on: nobody can sign in in the middle of a stream. by
+// returns the identity as a gate believes it.
+func (h *Handler) still(ctx context.Context, v Verdict, by func(*Gate) *session.Identity, id string) bool {
 	g := h.gate()
 	v.at = g.now()
 	if v.Identity != nil {
-		if v.Identity = entered.by(ctx, g); v.Identity == nil || !g.lives(v.Identity, v.at) {
+		if v.Identity = by(g); v.Identity == nil || !g.lives(v.Identity, v.at) {
 			return false
 		}
 	}

@@ -22,9 +22,14 @@ type live struct {
 	streams map[*stream]struct{}
 }
 
+// look is one look at streams, one after the other: the issuers that did not
+// answer in it, which are not waited for again. One that hangs would otherwise
+// hold up every stream for each of its own.
+type look map[string]bool
+
 type stream struct {
-	// allowed decides again; one goroutine at a time calls it.
-	allowed func() bool
+	// allowed decides again.
+	allowed func(look) bool
 	// end cuts the exchange; a web socket is told why.
 	end context.CancelFunc
 	// leave is called when the exchange has ended by itself.
@@ -61,7 +66,7 @@ func (l *live) add(s *stream) bool {
 // join adds a stream that has been under way unobserved, and decides about it
 // at once.
 func (l *live) join(s *stream) {
-	if l.add(s) && !s.allowed() {
+	if l.add(s) && !s.allowed(look{}) {
 		s.end()
 	}
 }
@@ -83,8 +88,9 @@ func (l *live) run(ctx context.Context, changed func() (revoked, replaced <-chan
 	for {
 		// Ask for the next change before looking, or one in between is missed.
 		revoked, replaced := changed()
+		silent := look{}
 		for _, s := range l.snapshot() {
-			if !s.allowed() {
+			if !s.allowed(silent) {
 				s.end()
 			}
 		}

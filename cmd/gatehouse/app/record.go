@@ -9,7 +9,7 @@ import (
 
 // recorder tells of each decision those who want to know. What is nil does not.
 type recorder struct {
-	revision string // of the policy
+	revision string // of the plan
 	counts   *telemetry.Decisions
 	log      *declog.Log
 	shadow   *whatif.Shadow
