@@ -40,7 +40,7 @@ var edges = []edge{
 	{"proxy/canon", "", "bytes → canonical request; knows no rule"},
 	{"proxy/route", "proxy/canon", "the request chooses the route, never the identity"},
 	{"proxy/identity", "session", "tells an upstream who asked"},
-	{"proxy/principal", "session policy", "remembers verified credentials, verifies none"},
+	{"proxy/principal", "proxy/identity session policy", "remembers verified credentials and what follows from them, verifies none"},
 	{"proxy/body", "policy", "reads what rules may judge, and gives it back as it came; knows no rule"},
 	{"proxy/upstream", "", "carries bytes; what may pass was decided before"},
 	{"proxy/whatif", "proxy/... policy/... session", "asks the gate without a request, about a log of decisions too"},

@@ -50,6 +50,18 @@ type recollection struct {
 
 func newMemory() *memory { return &memory{seed: maphash.MakeSeed()} }
 
+// Personal tells whether decisions about a route depend on who asks and on
+// nothing else, so that they may be remembered with the identity. It is false if
+// policy.memory is off, and for an unknown route.
+func (p *Policy) Personal(route int) bool {
+	if p.memory == nil || route < 0 || route >= len(p.routes) || p.routes[route].root == nil {
+		return false
+	}
+	const ofRequest = fMethod | fVariables | fHost | fPath
+	rt := &p.routes[route]
+	return rt.memorable() && !rt.reads.has(ofRequest)
+}
+
 // remembered is decide with memory, where rt's rule and q allow for it.
 func (p *Policy) remembered(ctx context.Context, rt *route, q Query) Decision {
 	if p.memory == nil || !rt.memorable() {

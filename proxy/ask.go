@@ -47,7 +47,8 @@ func (g *Gate) Ask(r *http.Request, id *session.Identity, client netip.Addr) Ask
 	req, err := canon.Parse(r)
 	if err != nil {
 		v := Verdict{Route: -1, Client: identity.Client{Addr: client}}
-		a := Asked{Verdict: v.reject(r, err)}
+		v.reject(r, err)
+		a := Asked{Verdict: v}
 		var bad *canon.Error
 		if errors.As(err, &bad) {
 			a.Odd = bad.Odd
@@ -87,20 +88,23 @@ func (g *Gate) judge(ctx context.Context, v Verdict, id *session.Identity, take 
 	v.Route = -1
 	req := &v.Request
 	for i := range g.parts.Mounts {
-		if g.parts.Mounts[i].owns(*req) {
-			return Asked{Verdict: v.refuse(0, ReasonOurs)}
+		if g.parts.Mounts[i].owns(req) {
+			v.refuse(0, ReasonOurs)
+			return Asked{Verdict: v}
 		}
 	}
-	if v.Site = g.sites[req.Host]; v.Site == nil {
-		return Asked{Verdict: v.refuse(http.StatusNotFound, ReasonNoRoute)}
+	if !g.settleAt(&v) {
+		v.refuse(http.StatusNotFound, ReasonNoRoute)
+		return Asked{Verdict: v}
 	}
 	if ours(req.Path) {
-		return Asked{Verdict: v.refuse(0, ReasonOurs)}
+		v.refuse(0, ReasonOurs)
+		return Asked{Verdict: v}
 	}
 	a := Asked{Misses: g.table.Misses(req.Host, req.Path, req.Method, req.Websocket)}
 	if status := g.route(&v); status != 0 {
-		a.Odd = req.Odd
-		a.Verdict = v.refuse(status, routeReason(status))
+		v.refuse(status, routeReason(status))
+		a.Odd, a.Verdict = req.Odd, v
 		return a
 	}
 	rt := &g.routes[v.Route]
@@ -123,8 +127,12 @@ func (g *Gate) Headers(index int, id *session.Identity) (http.Header, error) {
 	if id == nil || g.routes[index].public {
 		return h, nil
 	}
-	_, err := g.routes[index].headers.Apply(h, id)
-	return h, err
+	told, err := g.routes[index].headers.Tell(id, g.now())
+	if err != nil {
+		return h, err
+	}
+	told.SetOn(h)
+	return h, nil
 }
 
 // RouteName returns the name of a route, "" if there is none.

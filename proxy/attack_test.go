@@ -132,8 +132,8 @@ func TestClientsOfForeignIssuersAreNotOurs(t *testing.T) {
 	w := newWorld(t, `
   - { name: job, match: { path: "/**" }, allow: { clients: [job] } }
 `)
-	w.tokens.edit = func(id *session.Identity) { id.ClientNamed = true }
+	w.tokens.believe(func(id *session.Identity) { id.ClientNamed = true })
 	w.status(200, "GET", "/x", "Authorization: Bearer scope:a")
-	w.tokens.edit = func(id *session.Identity) { id.ClientNamed = false }
+	w.tokens.believe(func(id *session.Identity) { id.ClientNamed = false })
 	w.status(403, "GET", "/x", "Authorization: Bearer scope:a")
 }

@@ -39,8 +39,28 @@ type Config struct {
 	// IdentityHeaders is what upstreams are told about the person, unless a
 	// route says otherwise: default, alb, none, or a map. Default: default.
 	IdentityHeaders identity.Headers `yaml:"identity_headers"`
+	// Principals is the memory of credentials that were verified.
+	Principals Principals `yaml:"principals"`
 	// ALB adds to the preset alb.
 	ALB identity.ALB `yaml:"alb"`
+}
+
+// Principals bounds what is remembered of credentials: whom they speak for, what
+// was decided about them, and the headers that tell applications so.
+type Principals struct {
+	// Max is how much memory they may take, about; 0 remembers nothing, and every
+	// request is verified anew. Default 256MiB: about 100,000 credentials.
+	Max conf.Size `yaml:"max"`
+}
+
+// Defaults sets what an absent key means.
+func (p *Principals) Defaults() { p.Max = 256 << 20 }
+
+// Check reports a size that is none.
+func (p *Principals) Check(r *conf.Report) {
+	if p.Max < 0 {
+		r.Errorf(&p.Max, "principals: max is %s, want 0 or more", p.Max)
+	}
 }
 
 // TLS names the certificate of the listener.

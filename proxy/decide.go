@@ -14,39 +14,40 @@ import (
 // decide takes a located request through route, identity and policy. w is where
 // the connection gets a deadline while its body is read; nil without one. It
 // writes nothing.
-func (g *Gate) decide(w http.ResponseWriter, r *http.Request, v Verdict) Verdict {
-	status := g.route(&v)
-	if status != 0 {
-		return v.refuse(status, routeReason(status))
+func (g *Gate) decide(w http.ResponseWriter, r *http.Request, v *Verdict) {
+	if status := g.route(v); status != 0 {
+		v.refuse(status, routeReason(status))
+		return
 	}
 	rt := &g.routes[v.Route]
 	if rt.public {
 		v.Action, v.Reason = Forward, Reason(policy.RouteOpen)
-		return v
-	}
-	if final := g.identify(r, rt, &v); final {
-		return v
+		return
 	}
 	v.at = g.now()
+	if final := g.identify(r, rt, v); final {
+		return
+	}
 	if v.Identity != nil && !g.parts.Revocations.Fresh(v.at) {
-		return v.refuse(http.StatusServiceUnavailable, ReasonFeedStale)
+		v.refuse(http.StatusServiceUnavailable, ReasonFeedStale)
+		return
 	}
-	if crossSite(r, &v) {
+	if crossSite(r, v) {
 		// Before the policy is asked, or its leave would be recorded.
-		return v.refuse(http.StatusForbidden, ReasonOrigin)
+		v.refuse(http.StatusForbidden, ReasonOrigin)
+		return
 	}
-	if final := g.takeBody(w, r, rt, &v); final {
-		return v
+	if final := g.takeBody(w, r, rt, v); final {
+		return
 	}
-	g.ask(r.Context(), &v)
-	g.settle(rt, &v)
+	g.ask(r.Context(), v)
+	g.settle(rt, v)
 	switch {
 	case v.Identity == nil && v.Status == http.StatusUnauthorized:
-		return g.unauthenticated(r, rt, v)
+		g.unauthenticated(r, rt, v)
 	case v.decision.Outcome == policy.OutcomeStepUp:
-		return g.stepUp(r, rt, v)
+		g.stepUp(r, rt, v)
 	}
-	return v
 }
 
 // settle turns the decision of the policy into the verdict that depends on

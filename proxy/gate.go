@@ -13,6 +13,7 @@ import (
 	"gatehouse/proxy/body"
 	"gatehouse/proxy/canon"
 	"gatehouse/proxy/identity"
+	"gatehouse/proxy/principal"
 	"gatehouse/proxy/route"
 	"gatehouse/proxy/upstream"
 	"gatehouse/session"
@@ -23,6 +24,11 @@ type TokenVerifier interface {
 	// Verify returns the identity a bearer token proves, or an error. It never
 	// returns both nil.
 	Verify(ctx context.Context, token string) (*session.Identity, error)
+	// ID names what tokens are verified against, besides the issuers' keys; two
+	// verifiers of one ID agree about every token.
+	ID() string
+	// Generation changes when an issuer's keys do.
+	Generation() uint64
 }
 
 // Decider tells whether an identity may. policy.Policy is one.
@@ -31,6 +37,9 @@ type Decider interface {
 	Decide(ctx context.Context, q policy.Query) policy.Decision
 	// Public tells whether the route allows anyone, without asking who.
 	Public(route int) bool
+	// Personal tells whether decisions about the route depend on who asks and on
+	// nothing else, and may be remembered for a while.
+	Personal(route int) bool
 }
 
 // ErrIssuerDown is what a SignIn returns while the issuer cannot be reached.
@@ -108,6 +117,9 @@ type Revocations interface {
 	Fresh(now time.Time) bool
 	// Changed is closed at the next change.
 	Changed() <-chan struct{}
+	// Generation counts the changes; it is raised before a change is told by
+	// Revoked.
+	Generation() uint64
 }
 
 // Parts are what a Gate is made of besides its configuration.
@@ -118,6 +130,11 @@ type Parts struct {
 	SignIn      SignIn
 	Policy      Decider
 	Revocations Revocations
+	// Principals remembers credentials that were believed; Revocations must be
+	// what it was made for. Gates may share one. Nil remembers none.
+	Principals *principal.Cache
+	// Observer is told of each request at its end; nil for nobody.
+	Observer Observer
 	// Recorder is told of decisions; nil for nobody.
 	Recorder Recorder
 	// Bodies reads the bodies that rules judge. Gates that share one share its
@@ -138,7 +155,7 @@ type Parts struct {
 // Gate decides about requests. It is immutable and safe for concurrent use.
 type Gate struct {
 	parts   Parts
-	sites   map[string]*session.Site
+	sites   map[string]*place
 	table   *route.Table
 	routes  []compiled
 	strip   *identity.Stripper
@@ -146,6 +163,17 @@ type Gate struct {
 	rules   []policy.Rule
 	bodies  *body.Reader
 	now     func() time.Time
+	// bearers is the scope of access tokens; epoch that of decisions.
+	bearers principal.Scope
+	epoch   uint64
+}
+
+// place is one public URL, with what requests need of it.
+type place struct {
+	session.Site
+	owns      func(cookie string) bool
+	forwarded identity.Forwarded
+	sessions  principal.Scope
 }
 
 type compiled struct {
@@ -154,6 +182,7 @@ type compiled struct {
 	headers  *identity.Plan
 	odd      canon.Oddity
 	public   bool // allow: anyone, and nobody asks who
+	personal bool // decisions depend on the identity alone
 	session  bool // takes session cookies
 	bearer   bool // takes bearer tokens
 }
@@ -161,7 +190,7 @@ type compiled struct {
 // NewGate compiles cfg; it has no effects. cfg has passed its own checks.
 func NewGate(cfg *Config, p Parts) (*Gate, error) {
 	g := &Gate{
-		parts: p, sites: map[string]*session.Site{}, strip: identity.NewStripper(p.Headers...), trusted: cfg.TrustedProxies,
+		parts: p, sites: map[string]*place{}, strip: identity.NewStripper(p.Headers...), trusted: cfg.TrustedProxies,
 		rules: cfg.Rules(), bodies: p.Bodies, now: p.Now,
 	}
 	if g.now == nil {
@@ -170,9 +199,7 @@ func NewGate(cfg *Config, p Parts) (*Gate, error) {
 	if g.bodies == nil {
 		g.bodies = body.New(body.Limits{})
 	}
-	for i := range p.Sites {
-		g.sites[p.Sites[i].Host] = &p.Sites[i]
-	}
+	g.remember()
 	matches := make([]route.Match, len(cfg.Routes))
 	for i, rt := range cfg.Routes {
 		matches[i] = rt.Match
@@ -182,7 +209,7 @@ func NewGate(cfg *Config, p Parts) (*Gate, error) {
 		}
 		g.routes = append(g.routes, compiled{
 			Route: rt, upstream: p.Upstreams[rt.Upstream], headers: p.Headers[i], odd: odd,
-			public:  p.Policy.Public(i) && rt.OnUnauthenticated != Allow,
+			public: p.Policy.Public(i) && rt.OnUnauthenticated != Allow, personal: p.Policy.Personal(i),
 			session: rt.takes("session"), bearer: rt.takes("bearer"),
 		})
 	}
@@ -198,15 +225,31 @@ func NewGate(cfg *Config, p Parts) (*Gate, error) {
 	return g, nil
 }
 
+// remember finds the scopes of what is remembered.
+func (g *Gate) remember() {
+	c := g.parts.Principals
+	g.epoch = c.Epoch()
+	if g.parts.Tokens != nil {
+		g.bearers = c.Scope("bearer " + g.parts.Tokens.ID())
+	}
+	for _, s := range g.parts.Sites {
+		p := &place{Site: s, owns: s.Owns, forwarded: identity.NewForwarded(s.Host)}
+		if g.parts.Cookies != nil {
+			p.sessions = c.Scope("session " + g.parts.Cookies.ID() + " " + s.Origin)
+		}
+		g.sites[s.Host] = p
+	}
+}
+
 // Check decides what is to be done with r. It writes nothing and tells no
 // Recorder; the one I/O it may cause is the renewal of a session that is due, and
 // reading the body for a route that judges it, which r can be read again for.
 func (g *Gate) Check(r *http.Request) Verdict {
-	v, ok := g.locate(r)
-	if !ok {
+	var v Verdict
+	if !g.locate(r, &v) {
 		return v
 	}
-	v = g.decide(nil, r, v)
+	g.decide(nil, r, &v)
 	if v.body != nil {
 		r.Body = v.body.Body()
 		v.body.Release()
@@ -214,33 +257,45 @@ func (g *Gate) Check(r *http.Request) Verdict {
 	return v
 }
 
-// locate finds the canonical request and the public URL it asks for. When ok
-// is false the verdict is final.
-func (g *Gate) locate(r *http.Request) (v Verdict, ok bool) {
+// locate finds the canonical request and the public URL it asks for. When it
+// returns false the verdict is final.
+func (g *Gate) locate(r *http.Request, v *Verdict) bool {
 	v.Route = -1
 	client, badClient := identity.ClientOf(r, g.trusted)
 	v.Client = client
 	req, err := canon.Parse(r)
 	if v.Request = req; err != nil {
-		return v.reject(r, err), false
+		v.reject(r, err)
+		return false
 	}
 	if badClient != nil {
-		return v.refuse(http.StatusBadRequest, ReasonForwarded), false
+		v.refuse(http.StatusBadRequest, ReasonForwarded)
+		return false
 	}
 	for i := range g.parts.Mounts {
-		if m := &g.parts.Mounts[i]; m.owns(req) {
+		if m := &g.parts.Mounts[i]; m.owns(&v.Request) {
 			if req.Odd != 0 {
-				return v.refuse(http.StatusBadRequest, ReasonPathRejected), false
+				v.refuse(http.StatusBadRequest, ReasonPathRejected)
+				return false
 			}
 			v.mount = m
-			return v, true
+			return true
 		}
 	}
-	v.Site = g.sites[req.Host]
-	if v.Site == nil {
-		return v.refuse(http.StatusNotFound, ReasonNoRoute), false
+	if !g.settleAt(v) {
+		v.refuse(http.StatusNotFound, ReasonNoRoute)
+		return false
 	}
-	return v, true
+	return true
+}
+
+// settleAt finds the public URL of a canonical request; false if there is none.
+func (g *Gate) settleAt(v *Verdict) bool {
+	if v.place = g.sites[v.Request.Host]; v.place == nil {
+		return false
+	}
+	v.Site = &v.place.Site
+	return true
 }
 
 // Mount hands a host, or a prefix of one, to a handler of its own before any
@@ -252,7 +307,7 @@ type Mount struct {
 	Handler      http.Handler
 }
 
-func (m *Mount) owns(c canon.Request) bool {
+func (m *Mount) owns(c *canon.Request) bool {
 	rest, ok := strings.CutPrefix(c.Path, m.Prefix)
 	return ok && c.Host == m.Host && (rest == "" || rest[0] == '/')
 }

@@ -2,9 +2,8 @@ package proxy
 
 import (
 	"context"
-	"crypto/rand"
 	"log/slog"
-	"maps"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"sync/atomic"
@@ -12,8 +11,6 @@ import (
 
 	"gatehouse/internal/httpx"
 	"gatehouse/policy"
-	"gatehouse/proxy/identity"
-	"gatehouse/proxy/upstream"
 	"gatehouse/session"
 )
 
@@ -71,141 +68,65 @@ func (h *Handler) Run(ctx context.Context) {
 // ServeHTTP answers one request.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	g := h.gate()
-	v, ok := g.locate(r)
-	id := requestID(r, v.Client.Trusted)
-	w.Header().Set("X-Request-Id", id)
+	x := &exchange{h: h, g: g, number: rand.Uint64(), came: r}
+	x.out.ResponseWriter = w
+	if g.parts.Observer != nil {
+		x.began = time.Now()
+		defer x.told()
+	}
+	ok := g.locate(r, &x.v)
+	x.name(r)
+	h.serve(&x.out, r, x, ok)
+}
+
+// serve answers a request that has been located, if ok.
+func (h *Handler) serve(w http.ResponseWriter, r *http.Request, x *exchange, ok bool) {
+	g, v := x.g, &x.v
 	switch {
 	case !ok:
-		h.refuse(w, r, g, v, id)
+		h.refuse(w, r, g, v, x.id())
 	case g.parts.SharedOrigin && len(r.Header["Service-Worker"]) > 0:
-		h.refuse(w, r, g, v.refuse(http.StatusForbidden, ReasonOrigin), id)
+		v.refuse(http.StatusForbidden, ReasonOrigin)
+		h.refuse(w, r, g, v, x.id())
 	case v.mount != nil:
-		mounted(w, r, v, id)
+		mounted(w, r, v, x.id())
 	case ours(v.Request.Path):
-		h.serveOurs(w, r, g, v, id)
+		h.serveOurs(w, r, g, v, x.id())
 	default:
-		v = g.decide(w, r, v)
+		g.decide(w, r, v)
 		defer v.body.Release()
-		g.record(&v, id)
-		h.answer(w, r, g, v, id)
+		g.record(v, x.id())
+		if v.Action != Forward {
+			h.answer(w, r, g, v, x.id())
+			return
+		}
+		x.setCookies()
+		x.forward(r)
 	}
 }
 
 // mounted hands a request to the handler that owns its host or prefix, with
 // the client's address and the request's name where a handler looks for them.
-func mounted(w http.ResponseWriter, r *http.Request, v Verdict, id string) {
+func mounted(w http.ResponseWriter, r *http.Request, v *Verdict, id string) {
 	hurry(w, r)
 	r = r.WithContext(httpx.WithRequestID(r.Context(), id))
 	r.RemoteAddr = net.JoinHostPort(v.Client.Addr.String(), "0")
 	v.mount.Handler.ServeHTTP(w, r)
 }
 
-// answer writes what was decided.
-func (h *Handler) answer(w http.ResponseWriter, r *http.Request, g *Gate, v Verdict, id string) {
+// answer writes what was decided, if nothing is forwarded.
+func (h *Handler) answer(w http.ResponseWriter, r *http.Request, g *Gate, v *Verdict, id string) {
 	for _, c := range v.Cookies {
 		http.SetCookie(w, c)
 	}
-	switch v.Action {
-	case Forward:
-		h.forward(w, r, g, v, id)
-	case Redirect:
-		transportSecurity(w, v.Site)
-		noStore(w.Header())
-		w.Header().Set("Location", v.Location)
-		w.WriteHeader(v.Status)
-	default:
+	if v.Action != Redirect {
 		h.refuse(w, r, g, v, id)
-	}
-}
-
-// forward passes the request on. Headers are rebuilt on every route, public
-// ones too, after net/http removed the hop-by-hop ones.
-func (h *Handler) forward(w http.ResponseWriter, r *http.Request, g *Gate, v Verdict, id string) {
-	rt := &g.routes[v.Route]
-	told := http.Header{}
-	left, err := rt.headers.Apply(told, v.Identity)
-	if err != nil {
-		h.log.ErrorContext(r.Context(), "identity headers not made", "request_id", id, "http.route", rt.Name, "error", err)
-		h.refuse(w, r, g, v.refuse(http.StatusServiceUnavailable, ReasonAssertion), id)
 		return
 	}
-	if left > 0 {
-		h.log.WarnContext(r.Context(), "identity header left out: its value has control characters", "request_id", id, "http.route", rt.Name, "user.id", v.Identity.Subject)
-	}
-	r, watched := h.observe(r, g, v, id)
-	defer watched.leave()
-	if v.body != nil {
-		r.Body = v.body.Body()
-	}
-	rt.upstream.Forward(w, r, upstream.Forward{
-		Path:      v.Request.EscapedPath,
-		RawQuery:  v.Request.RawQuery,
-		Host:      r.Host,
-		Websocket: v.Request.Websocket,
-		Headers: func(out http.Header) {
-			g.rebuild(out, rt, &v)
-			maps.Copy(out, told)
-			out.Set("X-Request-Id", id)
-		},
-		Response: func(res *http.Response) error {
-			g.filter(res.Header, &v)
-			if streaming(res) {
-				h.live.add(watched)
-			}
-			return nil
-		},
-		Failed: func(w http.ResponseWriter, r *http.Request, err error) {
-			h.failed(w, r, g, v, err, id)
-		},
-	})
-}
-
-// observe makes the exchange one that can be ended, and one that is decided
-// again when it lasts; one of a stranger too, for the next gate may not be open
-// to them. The request that comes back is a copy. leave of the stream is called
-// at its end.
-func (h *Handler) observe(r *http.Request, g *Gate, v Verdict, id string) (*http.Request, *stream) {
-	ctx, end := context.WithCancel(r.Context())
-	entered := &belief{}
-	entered.last.Store(&believed{g, v.Identity})
-	s := &stream{allowed: func(silent look) bool {
-		who := func(g *Gate) *session.Identity { return entered.by(ctx, g, silent) }
-		return h.still(ctx, v, who, id)
-	}, end: end}
-	timer := time.AfterFunc(settle, func() { h.live.join(s) })
-	s.leave = func() {
-		timer.Stop()
-		h.live.remove(s)
-		end()
-	}
-	return r.WithContext(ctx), s
-}
-
-// rebuild makes the request headers an upstream gets: what clients may not
-// speak is removed, what the gate knows is set.
-func (g *Gate) rebuild(out http.Header, rt *compiled, v *Verdict) {
-	g.strip.Strip(out)
-	identity.StripCookies(out, v.Site.Owns)
-	if v.UsedAuthorization && !rt.PassAuthorization {
-		out.Del("Authorization")
-	}
-	v.Client.SetForwarded(out, v.Site.Host)
-}
-
-// filter removes from an answer what would speak for the gate, and keeps
-// shared caches from giving one person's answer to another.
-func (g *Gate) filter(res http.Header, v *Verdict) {
-	identity.FilterResponse(res, v.Site.Owns)
-	if g.parts.SharedOrigin {
-		identity.FilterSharedOrigin(res)
-	}
-	if v.Identity != nil {
-		identity.Private(res)
-	}
-	if len(v.Cookies) > 0 {
-		identity.NoStore(res)
-	}
-	res.Del("X-Request-Id")
+	transportSecurity(w, v.Site)
+	noStore(w.Header())
+	w.Header().Set("Location", v.Location)
+	w.WriteHeader(v.Status)
 }
 
 // still decides again about a stream that was allowed, on the gate of now. A
@@ -213,7 +134,7 @@ func (g *Gate) filter(res http.Header, v *Verdict) {
 // returns the identity as a gate believes it.
 func (h *Handler) still(ctx context.Context, v Verdict, by func(*Gate) *session.Identity, id string) bool {
 	g := h.gate()
-	v.at = g.now()
+	v.at, v.known = g.now(), nil
 	if v.Identity != nil {
 		if v.Identity = by(g); v.Identity == nil || !g.lives(v.Identity, v.at) {
 			return false
@@ -240,15 +161,6 @@ func (h *Handler) still(ctx context.Context, v Verdict, by func(*Gate) *session.
 // lives tells whether a credential that was believed can be believed still.
 func (g *Gate) lives(id *session.Identity, now time.Time) bool {
 	return g.parts.Revocations.Fresh(now) && !g.parts.Revocations.Revoked(id) && now.Before(id.Expires)
-}
-
-// requestID names the request in logs, answers and error pages. A trusted
-// proxy may have named it already.
-func requestID(r *http.Request, trusted bool) string {
-	if given := r.Header.Get("X-Request-Id"); trusted && given != "" && len(given) <= 64 && plain(given) {
-		return given
-	}
-	return rand.Text()
 }
 
 // plain tells whether s is letters, digits, '-', '_' and '.' only.

@@ -2,36 +2,76 @@ package proxy
 
 import (
 	"context"
+	"slices"
+	"sync"
 	"testing"
+	"time"
 
 	"gatehouse/session"
 )
 
-// The timer of an exchange may fire in the moment the exchange ends, and come
-// second: what has ended is not put under observation for ever.
+// An exchange may end in the moment in which it becomes a stream: what has ended
+// is not put under observation for ever.
 func TestEndedExchangeIsNotObserved(t *testing.T) {
 	var l live
-	decided := 0
-	s := &stream{allowed: func(look) bool { decided++; return true }, end: func() {}}
-	l.remove(s)
-	l.join(s)
-	l.add(s)
-	if n := len(l.snapshot()); n != 0 || decided != 0 {
-		t.Errorf("an exchange that has ended: %d observed, decided about %d times, want none", n, decided)
+	new := func() *stream {
+		s := &stream{allowed: func(look) bool { return true }, end: func() {}, began: time.Now().Add(-settle)}
+		l.begin(s, 0)
+		return s
 	}
-	other := &stream{allowed: s.allowed, end: s.end}
-	l.join(other)
-	if n := len(l.snapshot()); n != 1 || decided != 1 {
-		t.Errorf("an exchange under way: %d observed, decided about %d times, want once each", n, decided)
+	gone, first, second := new(), new(), new()
+	l.leave(gone)
+	if l.last(gone) {
+		t.Error("an exchange that has ended became a stream")
 	}
-	l.remove(other)
+	if !l.last(first) || l.last(first) {
+		t.Error("an exchange that says it will last becomes a stream, once")
+	}
+	if got := l.settled(time.Now()); !slices.Equal(got, []*stream{first, second}) {
+		t.Errorf("%d exchanges have lasted, want the two that are under way", len(got))
+	}
+	if l.last(second) || len(l.settled(time.Now())) != 0 || len(l.snapshot()) != 2 {
+		t.Error("a stream becomes one again")
+	}
+	for range 2 { // whoever leaves twice has left
+		l.leave(first)
+		l.leave(second)
+	}
 	if n := len(l.snapshot()); n != 0 {
 		t.Errorf("%d observed after the end, want none", n)
 	}
 }
 
+// Exchanges begin, last and end at once, on one shard: none is lost, none stays.
+func TestManyExchangesComeAndGo(t *testing.T) {
+	var l live
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			for i := range 500 {
+				s := &stream{began: time.Now().Add(-settle)}
+				l.begin(s, 3)
+				switch i % 3 {
+				case 0:
+					l.last(s)
+				case 1:
+					l.settled(time.Now())
+				}
+				l.leave(s)
+			}
+		})
+	}
+	all.Wait()
+	if l.shards[3].ring != (links{}) || len(l.snapshot()) != 0 {
+		t.Errorf("after the end %v and %d streams are observed, want none", l.shards[3].ring, len(l.snapshot()))
+	}
+}
+
 // hanging is an issuer whose keys do not come; it counts who waits for them.
 type hanging struct{ asked int }
+
+func (h *hanging) ID() string         { return "hanging" }
+func (h *hanging) Generation() uint64 { return 0 }
 
 func (h *hanging) Verify(_ context.Context, _ string) (*session.Identity, error) {
 	h.asked++

@@ -15,7 +15,7 @@ func levelOf(status int) slog.Level {
 
 // attrs describes a verdict with the names of OpenTelemetry's semantic
 // conventions. No query, no credential and no e-mail address is among them.
-func attrs(g *Gate, v Verdict, id string) []slog.Attr {
+func attrs(g *Gate, v *Verdict, id string) []slog.Attr {
 	a := []slog.Attr{
 		slog.String("request_id", id),
 		slog.String("http.request.method", v.Request.Method),

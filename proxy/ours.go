@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"gatehouse/internal/httpx"
 	"gatehouse/internal/page"
 	"gatehouse/session"
 )
@@ -21,11 +22,12 @@ func ours(path string) bool {
 }
 
 // serveOurs dispatches the gateway's own paths on the canonical path.
-func (h *Handler) serveOurs(w http.ResponseWriter, r *http.Request, g *Gate, v Verdict, id string) {
+func (h *Handler) serveOurs(w http.ResponseWriter, r *http.Request, g *Gate, v *Verdict, id string) {
 	hurry(w, r)
 	transportSecurity(w, v.Site)
 	if v.Request.Odd != 0 {
-		h.refuse(w, r, g, v.refuse(http.StatusBadRequest, ReasonPathRejected), id)
+		v.refuse(http.StatusBadRequest, ReasonPathRejected)
+		h.refuse(w, r, g, v, id)
 		return
 	}
 	read := r.Method == http.MethodGet || r.Method == http.MethodHead
@@ -34,7 +36,8 @@ func (h *Handler) serveOurs(w http.ResponseWriter, r *http.Request, g *Gate, v V
 	case path == PathSignOut && (read || r.Method == http.MethodPost):
 		h.signOut(w, r, g, v, id)
 	case !read && path != PathSignOut:
-		h.refuse(w, r, g, v.refuse(http.StatusMethodNotAllowed, ReasonMethod), id)
+		v.refuse(http.StatusMethodNotAllowed, ReasonMethod)
+		h.refuse(w, r, g, v, id)
 	case path == PathCallback:
 		h.callback(w, r, g, v, id)
 	case path == pathSignIn:
@@ -50,16 +53,18 @@ func (h *Handler) serveOurs(w http.ResponseWriter, r *http.Request, g *Gate, v V
 	case strings.HasPrefix(path, prefixKeys) && h.keys != nil:
 		h.key(w, r, g, v, id)
 	default:
-		h.refuse(w, r, g, v.refuse(http.StatusNotFound, ReasonNoRoute), id)
+		v.refuse(http.StatusNotFound, ReasonNoRoute)
+		h.refuse(w, r, g, v, id)
 	}
 }
 
 // key serves one public key as PEM, as AWS's load balancers do for the
 // verifiers of x-amzn-oidc-data.
-func (h *Handler) key(w http.ResponseWriter, r *http.Request, g *Gate, v Verdict, id string) {
+func (h *Handler) key(w http.ResponseWriter, r *http.Request, g *Gate, v *Verdict, id string) {
 	pem, ok := h.keys.PEM(strings.TrimPrefix(v.Request.Path, prefixKeys))
 	if !ok {
-		h.refuse(w, r, g, v.refuse(http.StatusNotFound, ReasonNoRoute), id)
+		v.refuse(http.StatusNotFound, ReasonNoRoute)
+		h.refuse(w, r, g, v, id)
 		return
 	}
 	w.Header().Set("Cache-Control", "public, max-age=86400, immutable")
@@ -69,19 +74,20 @@ func (h *Handler) key(w http.ResponseWriter, r *http.Request, g *Gate, v Verdict
 // signIn begins an attempt on request, and returns to rd when that is a path
 // of this site; step_up names the route whose `require` it shall meet.
 // A picture or a frame on a foreign page must not pile up attempts.
-func (h *Handler) signIn(w http.ResponseWriter, r *http.Request, g *Gate, v Verdict, id string) {
+func (h *Handler) signIn(w http.ResponseWriter, r *http.Request, g *Gate, v *Verdict, id string) {
 	if r.Header.Get("Sec-Fetch-Mode") != "" && !page.Navigation(r) {
-		h.refuse(w, r, g, v.refuse(http.StatusForbidden, ReasonOrigin), id)
+		v.refuse(http.StatusForbidden, ReasonOrigin)
+		h.refuse(w, r, g, v, id)
 		return
 	}
-	if a, ok := g.attempt(r, &v); ok {
+	if a, ok := g.attempt(r, v); ok {
 		v.begin(r, g.parts.SignIn, a)
 	}
 	h.answer(w, r, g, v, id)
 }
 
 // callback takes the browser back from the issuer.
-func (h *Handler) callback(w http.ResponseWriter, r *http.Request, g *Gate, v Verdict, id string) {
+func (h *Handler) callback(w http.ResponseWriter, r *http.Request, g *Gate, v *Verdict, id string) {
 	location, cookies, err := g.parts.SignIn.Callback(r.Context(), *v.Site, r)
 	v.Cookies = cookies
 	var failure *CallbackError
@@ -93,7 +99,8 @@ func (h *Handler) callback(w http.ResponseWriter, r *http.Request, g *Gate, v Ve
 		h.callbackFailed(w, r, v, failure, id)
 	default:
 		h.log.WarnContext(r.Context(), "sign-in failed", "request_id", id, "error", err)
-		h.answer(w, r, g, v.refuse(http.StatusServiceUnavailable, ReasonIssuerDown), id)
+		v.refuse(http.StatusServiceUnavailable, ReasonIssuerDown)
+		h.answer(w, r, g, v, id)
 	}
 }
 
@@ -116,7 +123,7 @@ func (e *CallbackError) Error() string { return "sign-in: " + e.Code + ": " + e.
 // Unwrap returns the cause.
 func (e *CallbackError) Unwrap() error { return e.Err }
 
-func (h *Handler) callbackFailed(w http.ResponseWriter, r *http.Request, v Verdict, f *CallbackError, id string) {
+func (h *Handler) callbackFailed(w http.ResponseWriter, r *http.Request, v *Verdict, f *CallbackError, id string) {
 	for _, c := range v.Cookies {
 		http.SetCookie(w, c)
 	}
@@ -147,8 +154,8 @@ func (g *Gate) current(r *http.Request, v *Verdict) *session.Session {
 }
 
 // me tells who is signed in: a page for people, JSON for scripts.
-func (h *Handler) me(w http.ResponseWriter, r *http.Request, g *Gate, v Verdict, id string) {
-	s := g.current(r, &v)
+func (h *Handler) me(w http.ResponseWriter, r *http.Request, g *Gate, v *Verdict, id string) {
+	s := g.current(r, v)
 	if s != nil && !g.parts.SignIn.Knows(s.Identity()) {
 		// Routes do not believe it either.
 		v.Cookies, s = g.parts.Cookies.Clear(*v.Site, r), nil
@@ -168,7 +175,8 @@ func (h *Handler) me(w http.ResponseWriter, r *http.Request, g *Gate, v Verdict,
 	if v.Request.Path == pathMeJSON {
 		body, err := json.Marshal(meOf(identity))
 		if err != nil {
-			h.refuse(w, r, g, v.refuse(http.StatusServiceUnavailable, ReasonSessionRevoked), id)
+			v.refuse(http.StatusServiceUnavailable, ReasonSessionRevoked)
+			h.refuse(w, r, g, v, id)
 			return
 		}
 		writeBytes(w, "application/json", body)
@@ -179,8 +187,8 @@ func (h *Handler) me(w http.ResponseWriter, r *http.Request, g *Gate, v Verdict,
 
 // signOut asks on GET and signs out on POST. The form's token is bound to the
 // session, and the browser must say that the form is ours.
-func (h *Handler) signOut(w http.ResponseWriter, r *http.Request, g *Gate, v Verdict, id string) {
-	s := g.current(r, &v)
+func (h *Handler) signOut(w http.ResponseWriter, r *http.Request, g *Gate, v *Verdict, id string) {
+	s := g.current(r, v)
 	for _, c := range v.Cookies {
 		http.SetCookie(w, c)
 	}
@@ -197,21 +205,24 @@ func (h *Handler) signOut(w http.ResponseWriter, r *http.Request, g *Gate, v Ver
 		writeConfirm(w, s, signOutToken(s))
 		return
 	}
-	r.Body = http.MaxBytesReader(w, r.Body, 64<<10)
+	r.Body = http.MaxBytesReader(httpx.Bare(w), r.Body, 64<<10)
 	if err := r.ParseForm(); err != nil {
 		v.hangUp = true
-		h.refuse(w, r, g, v.refuse(http.StatusBadRequest, ReasonOrigin), id)
+		v.refuse(http.StatusBadRequest, ReasonOrigin)
+		h.refuse(w, r, g, v, id)
 		return
 	}
 	if !fromUs(r, v.Site.Origin) || !hmac.Equal([]byte(r.PostForm.Get("token")), []byte(signOutToken(s))) {
-		h.refuse(w, r, g, v.refuse(http.StatusForbidden, ReasonOrigin), id)
+		v.refuse(http.StatusForbidden, ReasonOrigin)
+		h.refuse(w, r, g, v, id)
 		return
 	}
 	out, err := g.parts.SignIn.SignOut(r.Context(), *v.Site, s)
 	if err != nil {
 		// Nobody is told "signed out" while the session is not dead.
 		h.log.ErrorContext(r.Context(), "sign-out not recorded", "request_id", id, "error", err)
-		h.refuse(w, r, g, v.refuse(http.StatusServiceUnavailable, ReasonFeedStale), id)
+		v.refuse(http.StatusServiceUnavailable, ReasonFeedStale)
+		h.refuse(w, r, g, v, id)
 		return
 	}
 	for _, c := range g.parts.Cookies.Clear(*v.Site, r) {
@@ -220,7 +231,7 @@ func (h *Handler) signOut(w http.ResponseWriter, r *http.Request, g *Gate, v Ver
 	h.signedOut(w, r, v, out)
 }
 
-func (h *Handler) signedOut(w http.ResponseWriter, r *http.Request, v Verdict, out SignedOut) {
+func (h *Handler) signedOut(w http.ResponseWriter, r *http.Request, v *Verdict, out SignedOut) {
 	noStore(w.Header())
 	switch {
 	case out.Location == "":

@@ -5,16 +5,26 @@ import (
 	"time"
 )
 
-// ask asks the policy about v.
+// ask asks the policy about v, or remembers what it said.
 func (g *Gate) ask(ctx context.Context, v *Verdict) {
 	v.asked = true
+	rt := &g.routes[v.Route]
+	if rt.personal {
+		if d := v.known.Decision(g.epoch, v.Route, v.at); d != nil {
+			v.decision = *d
+			return
+		}
+	}
 	if g.parts.Recorder == nil {
 		v.decision = g.parts.Policy.Decide(ctx, v.query())
-		return
+	} else {
+		begin := time.Now()
+		v.decision = g.parts.Policy.Decide(ctx, v.query())
+		v.took = time.Since(begin)
 	}
-	begin := time.Now()
-	v.decision = g.parts.Policy.Decide(ctx, v.query())
-	v.took = time.Since(begin)
+	if rt.personal {
+		v.known.Decided(g.epoch, v.Route, v.at, v.decision)
+	}
 }
 
 // record tells the Recorder what the policy said about v, if it was asked.

@@ -93,11 +93,11 @@ func (v *Verdict) sentence(g *Gate, r *http.Request) (title, text string) {
 
 // refuse writes a refusal and logs it; path and reason are logged, never the
 // query, which may hold secrets.
-func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, g *Gate, v Verdict, id string) {
+func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, g *Gate, v *Verdict, id string) {
 	f := page.Refusal{Status: v.Status, Code: string(v.Reason), RequestID: id, Challenge: v.Challenge}
 	f.Title, f.Text = v.sentence(g, r)
 	if v.SignIn {
-		f.LoginURL = g.loginURL(&v)
+		f.LoginURL = g.loginURL(v)
 	}
 	if v.Status == http.StatusServiceUnavailable {
 		f.RetryAfter = retryAfter
@@ -135,7 +135,7 @@ func (v *Verdict) dismiss(w http.ResponseWriter, r *http.Request) {
 
 // failed answers for an upstream that did not. What it says names no address;
 // the cause is for the log.
-func (h *Handler) failed(w http.ResponseWriter, r *http.Request, g *Gate, v Verdict, err error, id string) {
+func (h *Handler) failed(w http.ResponseWriter, r *http.Request, g *Gate, v *Verdict, err error, id string) {
 	class := upstream.BadResponse
 	var failure *upstream.Error
 	if errors.As(err, &failure) {

@@ -14,25 +14,23 @@ import (
 )
 
 // unauthenticated refuses somebody unknown in the form the route asks for.
-func (g *Gate) unauthenticated(r *http.Request, rt *compiled, v Verdict) Verdict {
+func (g *Gate) unauthenticated(r *http.Request, rt *compiled, v *Verdict) {
 	v.SignIn = rt.session
 	if rt.session && rt.redirects(r, v.Request) {
 		v.begin(r, g.parts.SignIn, Attempt{ReturnTo: returnPath(v.Request), Require: rt.Require})
 	}
-	return v
 }
 
 // stepUp refuses somebody known who must sign in again, in the form the route
 // asks for. A bearer can only be told: its client gets another token.
-func (g *Gate) stepUp(r *http.Request, rt *compiled, v Verdict) Verdict {
+func (g *Gate) stepUp(r *http.Request, rt *compiled, v *Verdict) {
 	if v.Identity == nil || v.Identity.Credential != session.Cookie {
-		return v
+		return
 	}
 	v.SignIn = true
 	if rt.redirects(r, v.Request) {
 		v.begin(r, g.parts.SignIn, Attempt{ReturnTo: returnPath(v.Request), Require: v.decision.Require, Identity: v.Identity})
 	}
-	return v
 }
 
 // redirects tells whether the route sends whoever must sign in there at once.

@@ -116,7 +116,7 @@ func TestTheFormOfARefusalIsThatOfTheRoute(t *testing.T) {
 
 func TestBearersAreNotSentToSignIn(t *testing.T) {
 	w := newWorld(t, stepUpRoutes)
-	w.tokens.edit = func(id *session.Identity) { id.Person, id.Listed = true, true }
+	w.tokens.believe(func(id *session.Identity) { id.Person, id.Listed = true, true })
 	for _, headers := range [][]string{{}, {navigate}} {
 		res := w.status(401, "GET", "/gold/x", append(headers, "Authorization: Bearer scope:orders.read", "Accept: application/json")...)
 		if got := res.Header.Get("WWW-Authenticate"); !strings.Contains(got, `error="insufficient_user_authentication"`) || !strings.Contains(got, "urn:gold") {
@@ -126,7 +126,7 @@ func TestBearersAreNotSentToSignIn(t *testing.T) {
 			t.Errorf("problem = %+v, want no login_url and words about the token", p)
 		}
 	}
-	w.tokens.edit = nil
+	w.tokens.believe(nil)
 	// A machine cannot sign in again: nothing would help it.
 	res := w.status(403, "GET", "/gold/x", "Authorization: Bearer scope:orders.read")
 	if got := res.Header.Get("WWW-Authenticate"); got != "" {

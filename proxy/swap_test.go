@@ -108,6 +108,9 @@ func TestStreamsEndWithTheBeliefInTheirCredential(t *testing.T) {
 // noTokens believes no token.
 type noTokens struct{ err error }
 
+func (n noTokens) ID() string         { return "no tokens" }
+func (n noTokens) Generation() uint64 { return 0 }
+
 func (n noTokens) Verify(context.Context, string) (*session.Identity, error) { return nil, n.err }
 
 // noScopes believes each token, and reads no scopes from it.

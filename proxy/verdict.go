@@ -10,6 +10,7 @@ import (
 	"gatehouse/proxy/body"
 	"gatehouse/proxy/canon"
 	"gatehouse/proxy/identity"
+	"gatehouse/proxy/principal"
 	"gatehouse/session"
 )
 
@@ -91,6 +92,9 @@ type Verdict struct {
 	SignIn bool
 
 	mount *Mount
+	place *place
+	// known is what is remembered of the credential; nil for nothing.
+	known *principal.Entry
 	// at is when the policy was asked.
 	at        time.Time
 	variables []policy.Variable
@@ -105,14 +109,13 @@ type Verdict struct {
 }
 
 // refuse fills in a refusal.
-func (v *Verdict) refuse(status int, reason Reason) Verdict {
+func (v *Verdict) refuse(status int, reason Reason) {
 	v.Action, v.Status, v.Reason = Refuse, status, reason
-	return *v
 }
 
 // reject refuses a request that has no canonical form. Method and host are kept
 // as they came, for the log alone.
-func (v *Verdict) reject(r *http.Request, err error) Verdict {
+func (v *Verdict) reject(r *http.Request, err error) {
 	status, reason := http.StatusBadRequest, ReasonPathRejected
 	var bad *canon.Error
 	if errors.As(err, &bad) {
@@ -122,7 +125,7 @@ func (v *Verdict) reject(r *http.Request, err error) Verdict {
 		reason = ReasonMethod
 	}
 	v.Request.Method, v.Request.Host = r.Method[:min(len(r.Method), 32)], r.Host[:min(len(r.Host), 255)]
-	return v.refuse(status, reason)
+	v.refuse(status, reason)
 }
 
 // query is what policy is asked about v.

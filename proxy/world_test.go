@@ -25,6 +25,7 @@ import (
 	"gatehouse/policy"
 	"gatehouse/proxy/body"
 	"gatehouse/proxy/identity"
+	"gatehouse/proxy/principal"
 	"gatehouse/proxy/upstream"
 	"gatehouse/session"
 )
@@ -32,7 +33,8 @@ import (
 // world is a gate in front of a real application, with a sign-in that needs no
 // issuer.
 type world struct {
-	t      *testing.T
+	t      testing.TB
+	public string // the public URL; that of the server if there is one
 	server *httptest.Server
 	site   session.Site
 	cookie *session.Cookies
@@ -40,7 +42,9 @@ type world struct {
 	signIn *fakeSignIn
 	tokens *fakeTokens
 	app    *application
-	stale  atomic.Bool // the feed of revocations cannot be read
+	// principals are remembered for the feed.
+	principals *principal.Cache
+	stale      atomic.Bool // the feed of revocations cannot be read
 	// handler is what the server answers with.
 	handler *Handler
 	setup   setup
@@ -52,6 +56,8 @@ type setup struct {
 	rego     string
 	recorder Recorder
 	bodies   *body.Reader
+	// forgetful gates remember no credentials.
+	forgetful bool
 }
 
 // feed is the real one, which can be made to look stale.
@@ -193,8 +199,18 @@ func (f *fakeSignIn) SignOut(ctx context.Context, _ session.Site, s *session.Ses
 
 // fakeTokens accepts "scope:NAME" for a machine and "alice" for her own token.
 type fakeTokens struct {
-	edit func(*session.Identity)
+	edit       func(*session.Identity)
+	generation atomic.Uint64
 }
+
+// believe lets edit change whom tokens speak for from now on.
+func (f *fakeTokens) believe(edit func(*session.Identity)) {
+	f.edit = edit
+	f.generation.Add(1)
+}
+
+func (f *fakeTokens) ID() string         { return fmt.Sprintf("fake %p", f) }
+func (f *fakeTokens) Generation() uint64 { return f.generation.Load() }
 
 func (f *fakeTokens) Verify(_ context.Context, token string) (*session.Identity, error) {
 	id := &session.Identity{
@@ -226,12 +242,12 @@ const baseRoutes = `
   - { name: rest, match: { path: "/**" }, allow: signed-in }
 `
 
-func newWorld(t *testing.T, routes string) *world {
+func newWorld(t testing.TB, routes string) *world {
 	t.Helper()
 	return newWorldWith(t, routes, setup{})
 }
 
-func newWorldWith(t *testing.T, routes string, with setup) *world {
+func newWorldWith(t testing.TB, routes string, with setup) *world {
 	t.Helper()
 	w := &world{t: t, app: &application{}, tokens: &fakeTokens{}, setup: with}
 	w.server = httptest.NewUnstartedServer(nil)
@@ -239,6 +255,7 @@ func newWorldWith(t *testing.T, routes string, with setup) *world {
 	plain.SetHTTP1(true)
 	plain.SetUnencryptedHTTP2(true)
 	w.server.Config.Protocols = &plain
+	w.public = "http://" + w.server.Listener.Addr().String()
 	app := httptest.NewServer(w.app)
 	t.Cleanup(app.Close)
 	w.app.url = app.URL
@@ -263,7 +280,7 @@ func newWorldWith(t *testing.T, routes string, with setup) *world {
 func (w *world) parse(routes string) *Config {
 	w.t.Helper()
 	cfg := &Config{}
-	text := "public_url: http://" + w.server.Listener.Addr().String() + "\nupstreams: { app: \"" + w.app.url + "\" }\nroutes:" + routes
+	text := "public_url: " + w.public + "\nupstreams: { app: \"" + w.app.url + "\" }\nroutes:" + routes
 	if _, err := conf.Parse("gatehouse.yaml", []byte(text), cfg); err != nil {
 		w.t.Fatal(err)
 	}
@@ -288,6 +305,7 @@ func (w *world) openFeed() {
 	if w.feed, err = session.NewFeed(w.t.Context(), nil, nil); err != nil {
 		w.t.Fatal(err)
 	}
+	w.principals = principal.New(1<<20, w.feed.Revoked)
 }
 
 // request is a request as net/http would hand it to the handler.
@@ -328,10 +346,14 @@ func (w *world) gate(cfg *Config) *Gate {
 		w.t.Fatal(err)
 	}
 	w.t.Cleanup(up.Close)
+	memory := w.principals
+	if w.setup.forgetful {
+		memory = nil
+	}
 	g, err := NewGate(cfg, Parts{
 		Sites: []session.Site{w.site}, Cookies: w.cookie, Tokens: w.tokens, SignIn: w.signIn, Policy: p,
 		Revocations: feed{w.feed, &w.stale}, Upstreams: map[string]*upstream.Upstream{"app": up}, Headers: plans,
-		Recorder: w.setup.recorder, Bodies: w.setup.bodies,
+		Recorder: w.setup.recorder, Bodies: w.setup.bodies, Principals: memory,
 	})
 	if err != nil {
 		w.t.Fatal(err)

@@ -1,6 +1,8 @@
 package session
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/http"
@@ -54,6 +56,7 @@ type Cookies struct {
 	keys []CookieKey
 	box  *Box
 	boot string
+	id   string
 	now  func() time.Time
 }
 
@@ -73,12 +76,27 @@ func NewCookies(cfg Config, keys []CookieKey, o Options) (*Cookies, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Cookies{cfg: cfg, keys: keys, box: box, boot: o.Boot, now: o.Now}
+	c := &Cookies{cfg: cfg, keys: keys, box: box, boot: o.Boot, id: identify(cfg, keys, o.Boot), now: o.Now}
 	if c.now == nil {
 		c.now = time.Now
 	}
 	return c, nil
 }
+
+// identify names all that decides whether a cookie opens, but for site and time.
+func identify(cfg Config, keys []CookieKey, boot string) string {
+	h := sha256.New()
+	fmt.Fprintf(h, "gatehouse session cookies\n%d %d %q %d\n", cfg.Idle, cfg.Lifetime, boot, len(keys))
+	for _, k := range keys {
+		h.Write(k.Hash) // of a fixed length, as Block is
+		h.Write(k.Block)
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// ID names limits, keys and Boot: what one Cookies opens, another of the same ID
+// opens too, at the same site and time. It tells nothing of the keys.
+func (c *Cookies) ID() string { return c.id }
 
 // Box returns a sealer for another purpose under the same ring: values of at
 // most maxLength bytes that live at most maxAge.
@@ -92,31 +110,60 @@ func (c *Cookies) Box(purpose string, maxLength int, maxAge time.Duration) (*Box
 // Lifetime returns how long a session lives at most.
 func (c *Cookies) Lifetime() time.Duration { return c.cfg.Lifetime }
 
-// Open returns the session of a request to site. The session is nil unless the
-// state is Valid. Doubled, tampered, cut, exchanged, foreign, old and idle
-// cookies are Invalid. Whether the session was revoked is for the feed to say.
-func (c *Cookies) Open(site Site, r *http.Request) (*Session, State) {
+// Carried is what a request carries as its session cookie, still sealed.
+type Carried struct {
+	// Value is the sealed value, its parts put together.
+	Value string
+
+	parts   int // that Value was put together from
+	present int // that the browser has, needed or not
+}
+
+// Find returns what r carries as the session cookie of site. The state is Valid
+// for exactly one value in whole parts, which is not opened yet.
+func (c *Cookies) Find(site Site, r *http.Request) (Carried, State) {
 	var f found
 	f.find(r, site.CookieName())
 	if !f.any {
-		return nil, None
+		return Carried{}, None
 	}
 	if f.twice() || f.count[0] == 0 {
-		return nil, Invalid
+		return Carried{}, Invalid
 	}
 	value, parts, ok := f.join()
 	if !ok {
-		return nil, Invalid
+		return Carried{}, Invalid
 	}
-	plain, ok := c.box.Open(site.Host, value)
+	return Carried{value, parts, f.present()}, Valid
+}
+
+// Unseal opens what Find found at site, and tells whether it is a session within
+// its limits. Tampered, cut, exchanged, foreign, old and idle cookies are none.
+// Whether the session was revoked is for the feed to say.
+func (c *Cookies) Unseal(site Site, k Carried) (s *Session, ok bool) {
+	plain, ok := c.box.Open(site.Host, k.Value)
+	if !ok {
+		return nil, false
+	}
+	s, sealed, boot, err := decode(plain)
+	if err != nil || sealed != k.parts || boot != c.boot || s.Host != site.Host || !c.Live(s) {
+		return nil, false
+	}
+	s.parts = k.present
+	return s, true
+}
+
+// Open is Find and Unseal: the session of a request to site. The session is nil
+// unless the state is Valid.
+func (c *Cookies) Open(site Site, r *http.Request) (*Session, State) {
+	k, state := c.Find(site, r)
+	if state != Valid {
+		return nil, state
+	}
+	s, ok := c.Unseal(site, k)
 	if !ok {
 		return nil, Invalid
 	}
-	s, sealed, boot, err := decode(plain)
-	if err != nil || sealed != parts || boot != c.boot || s.Host != site.Host || !c.live(s) {
-		return nil, Invalid
-	}
-	s.parts = f.present()
 	return s, Valid
 }
 
@@ -143,8 +190,8 @@ func (f *found) join() (value string, parts int, ok bool) {
 	return b.String(), maxParts, true
 }
 
-// live tells whether a session is within its limits now.
-func (c *Cookies) live(s *Session) bool {
+// Live tells whether a session is within its limits now.
+func (c *Cookies) Live(s *Session) bool {
 	now := c.now()
 	return now.Before(s.Expires) && now.Sub(s.Created) < c.cfg.Lifetime && now.Sub(s.Seen) < c.cfg.Idle &&
 		s.Created.Sub(now) <= clockSkew && s.Seen.Sub(now) <= clockSkew

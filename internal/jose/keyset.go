@@ -49,6 +49,22 @@ func NewKeySet(keys ...*PublicKey) *KeySet {
 	return s
 }
 
+// Equal tells whether both sets hold the same keys, under the same IDs and for
+// the same algorithms. A nil set equals nil and no other.
+func (s *KeySet) Equal(other *KeySet) bool {
+	if s == nil || other == nil {
+		return s == other
+	}
+	strange := func(k *PublicKey) bool { return !slices.ContainsFunc(other.keys, k.equal) }
+	return len(s.keys) == len(other.keys) && !slices.ContainsFunc(s.keys, strange)
+}
+
+// equal tells whether p and other are the same in all that counts.
+func (p *PublicKey) equal(other *PublicKey) bool {
+	same, ok := p.key.(interface{ Equal(crypto.PublicKey) bool })
+	return ok && p.ID == other.ID && p.Alg == other.Alg && same.Equal(other.key)
+}
+
 // ParseKeySet reads a JWK Set of at most MaxKeySet bytes and MaxKeys keys.
 // Keys that cannot verify here (other algorithms, symmetric or private keys,
 // use or key_ops that exclude verifying) are skipped, as RFC 7517 §5 asks; the

@@ -2,7 +2,6 @@ package identity
 
 import (
 	"crypto/sha256"
-	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -45,24 +44,23 @@ var (
 // base64url needs no "=": readers that demand padding and readers that refuse
 // it both accept them.
 //
-// Its keys sign nothing else, and nothing else signs assertions. It is safe
-// for concurrent use.
+// Its keys sign nothing else, and nothing else signs assertions. It remembers
+// none: that is for who knows how long the credential is believed. It is safe for
+// concurrent use.
 type Signer struct {
 	signer string
-	now    func() time.Time
 	keys   atomic.Pointer[published]
-	// seen is asked first and costs next to nothing; said finds the assertion
-	// of an identity that was made anew, from the same cookie or token.
-	seen *assertions[sight]
-	said *assertions[[sha256.Size]byte]
 }
 
-// sight names an assertion by the identity itself. An identity never changes,
-// and while it is remembered here no other can have its address.
-type sight struct {
-	id       *session.Identity
-	audience string
-	kid      string
+// Assertion is a signed statement and how long it may be sent.
+type Assertion struct {
+	// Token is the compact JWS.
+	Token string
+	// Until is when another one must be made: an application always has a while
+	// left of what it gets.
+	Until time.Time
+
+	keys *published
 }
 
 // published are the keys of one generation; the first signs.
@@ -74,15 +72,9 @@ type published struct {
 
 // NewSigner returns a Signer. signer is the ARN of its assertions, see ALB.
 // keys are newest first: the first signs, the others are still published for
-// what they have signed. now is the clock; nil means time.Now. It returns
-// ErrKey for any other kind of key.
-func NewSigner(signer string, keys []*jose.Key, now func() time.Time) (*Signer, error) {
-	if now == nil {
-		now = time.Now
-	}
-	s := &Signer{
-		signer: signer, now: now, seen: newAssertions[sight](), said: newAssertions[[sha256.Size]byte](),
-	}
+// what they have signed. It returns ErrKey for any other kind of key.
+func NewSigner(signer string, keys []*jose.Key) (*Signer, error) {
+	s := &Signer{signer: signer}
 	if err := s.SetKeys(keys); err != nil {
 		return nil, err
 	}
@@ -137,35 +129,19 @@ func (s *Signer) PEM(kid string) ([]byte, bool) {
 func (s *Signer) JWKS() []byte { return s.keys.Load().jwks }
 
 // Sign returns an assertion about id for one upstream. It is valid for two
-// minutes, but never longer than the credential, and is remembered for one
-// minute under everything it says and the key it says it with; so a changed
-// claim, another session or a rotated key never meets an old one. It returns
-// ErrExpired for an id that has ended and ErrTooLong.
-func (s *Signer) Sign(id *session.Identity, audience string) (string, error) {
-	now, key := s.now(), s.keys.Load().signing
+// minutes from now, but never longer than the credential, and may be sent for one
+// minute, as long as the same key signs. It returns ErrExpired for an id that has
+// ended and ErrTooLong.
+func (s *Signer) Sign(id *session.Identity, audience string, now time.Time) (Assertion, error) {
 	if !now.Before(id.Expires) {
-		return "", ErrExpired
+		return Assertion{}, ErrExpired
 	}
-	sight := sight{id, audience, key.ID}
-	if a, ok := s.seen.find(sight, now); ok {
-		return a.token, nil
-	}
+	keys := s.keys.Load()
 	claims := userinfo(id)
 	claims["iss"], claims["aud"] = id.Issuer, audience
-	said, err := json.Marshal(claims)
-	if err != nil {
-		return "", fmt.Errorf("marshal claims of the assertion: %w", err)
-	}
-	content := contentKey(key.ID, id, said)
-	a, ok := s.said.find(content, now)
-	if !ok {
-		if a, err = s.sign(key, id, claims, now); err != nil {
-			return "", err
-		}
-		s.said.keep(content, a)
-	}
-	s.seen.keep(sight, a)
-	return a.token, nil
+	a, err := s.sign(keys.signing, id, claims, now)
+	a.keys = keys
+	return a, err
 }
 
 // albHeader is the protected header; the order of its fields is that of an
@@ -180,7 +156,7 @@ type albHeader struct {
 	Exp    int64  `json:"exp"`
 }
 
-func (s *Signer) sign(key *jose.Key, id *session.Identity, claims map[string]any, now time.Time) (assertion, error) {
+func (s *Signer) sign(key *jose.Key, id *session.Identity, claims map[string]any, now time.Time) (Assertion, error) {
 	expires, until := now.Add(assertionLife), now.Add(assertionReuse)
 	if id.Expires.Before(expires) {
 		expires = id.Expires
@@ -194,22 +170,22 @@ func (s *Signer) sign(key *jose.Key, id *session.Identity, claims map[string]any
 		Signer: s.signer, Exp: expires.Unix(),
 	})
 	if err != nil {
-		return assertion{}, fmt.Errorf("marshal header of the assertion: %w", err)
+		return Assertion{}, fmt.Errorf("marshal header of the assertion: %w", err)
 	}
 	for _, said := range []map[string]any{claims, core(claims)} {
 		payload, err := json.Marshal(said)
 		if err != nil {
-			return assertion{}, fmt.Errorf("marshal claims of the assertion: %w", err)
+			return Assertion{}, fmt.Errorf("marshal claims of the assertion: %w", err)
 		}
 		token, err := jose.SignPayload(key, pad(ascii(header)), pad(payload))
 		if err != nil {
-			return assertion{}, fmt.Errorf("sign assertion: %w", err)
+			return Assertion{}, fmt.Errorf("sign assertion: %w", err)
 		}
 		if len(token) <= maxAssertion {
-			return assertion{token: token, until: until}, nil
+			return Assertion{Token: token, Until: until}, nil
 		}
 	}
-	return assertion{}, ErrTooLong
+	return Assertion{}, ErrTooLong
 }
 
 // protocol are claims that say something about a token and not about a person.
@@ -286,21 +262,4 @@ func ascii(text []byte) []byte {
 		}
 	}
 	return out
-}
-
-// contentKey names an assertion by all it depends on but the clock: the key, the
-// credential and its end, and what is said. Each part is preceded by its
-// length, so that no two lists of parts read alike.
-func contentKey(kid string, id *session.Identity, said []byte) [sha256.Size]byte {
-	h := sha256.New()
-	for _, part := range []string{
-		kid, string(id.Credential), id.Issuer, id.ClientID, id.SID, id.JTI, id.Expires.UTC().Format(time.RFC3339Nano),
-	} {
-		var size [8]byte
-		binary.BigEndian.PutUint64(size[:], uint64(len(part)))
-		h.Write(size[:])
-		h.Write([]byte(part))
-	}
-	h.Write(said)
-	return [sha256.Size]byte(h.Sum(nil))
 }

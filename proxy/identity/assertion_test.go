@@ -47,7 +47,7 @@ func key(t *testing.T, kid string) *jose.Key {
 func signer(t *testing.T, keys ...*jose.Key) (*Signer, *clock) {
 	t.Helper()
 	c := &clock{t: time.Date(2026, 11, 21, 10, 0, 0, 0, time.UTC)}
-	s, err := NewSigner(lb, keys, c.now)
+	s, err := NewSigner(lb, keys)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,13 +61,13 @@ func asker(c *clock) *session.Identity {
 	return id
 }
 
-func sign(t *testing.T, s *Signer, id *session.Identity, audience string) string {
+func sign(t *testing.T, s *Signer, id *session.Identity, c *clock) string {
 	t.Helper()
-	token, err := s.Sign(id, audience)
+	a, err := s.Sign(id, "app", c.now())
 	if err != nil {
 		t.Fatal(err)
 	}
-	return token
+	return a.Token
 }
 
 // claims verifies a token as an application would and returns what it says.
@@ -86,7 +86,7 @@ func claims(t *testing.T, s *Signer, token string) *jose.Token {
 
 func TestAssertionHasTheShapeOfALoadBalancers(t *testing.T) {
 	s, c := signer(t, key(t, kidOne))
-	token := sign(t, s, asker(c), "app")
+	token := sign(t, s, asker(c), c)
 	parts := strings.Split(token, ".")
 	header, err := base64.RawURLEncoding.DecodeString(parts[0])
 	if err != nil {
@@ -121,7 +121,7 @@ func TestAnyLengthNeedsNoPadding(t *testing.T) {
 	for n := range 7 {
 		id := asker(c)
 		id.Username, id.ClientID = strings.Repeat("u", n), "клиент"+strings.Repeat("c", n)
-		for i, part := range strings.Split(sign(t, s, id, "app"), ".")[:2] {
+		for i, part := range strings.Split(sign(t, s, id, c), ".")[:2] {
 			text, err := base64.URLEncoding.DecodeString(part) // demands padding
 			if err != nil {
 				t.Errorf("part %d: %v", i, err)
@@ -133,53 +133,49 @@ func TestAnyLengthNeedsNoPadding(t *testing.T) {
 	}
 }
 
-func TestAssertionIsReusedForHalfItsLife(t *testing.T) {
+// What a plan tells is sent for half the life of its assertion, and not once
+// another key signs.
+func TestAssertionIsSentForHalfItsLife(t *testing.T) {
 	s, c := signer(t, key(t, kidOne))
-	id := asker(c)
-	first := sign(t, s, id, "app")
-	c.add(59 * time.Second)
-	same := *id // the same session, opened again from its cookie
-	if sign(t, s, &same, "app") != first {
-		t.Error("signed again after 59 s")
+	plan, err := NewPreset(t, "alb").Compile(s, "app")
+	if err != nil {
+		t.Fatal(err)
 	}
-	c.add(time.Second)
-	if sign(t, s, id, "app") == first {
-		t.Error("still reused after 60 s")
+	told, err := plan.Tell(asker(c), c.now())
+	if err != nil {
+		t.Fatal(err)
 	}
-}
-
-func TestAssertionIsNotSharedBeyondWhatItSays(t *testing.T) {
-	s, c := signer(t, key(t, kidOne))
-	first := sign(t, s, asker(c), "app")
-	for name, change := range map[string]func(*session.Identity){
-		"user":       func(id *session.Identity) { id.Subject = "other" },
-		"issuer":     func(id *session.Identity) { id.Issuer = "https://other.test" },
-		"client":     func(id *session.Identity) { id.ClientID = "other" },
-		"session":    func(id *session.Identity) { id.SID = "s2" },
-		"token":      func(id *session.Identity) { id.JTI = "j" },
-		"end":        func(id *session.Identity) { id.Expires = id.Expires.Add(time.Second) },
-		"claim":      func(id *session.Identity) { id.Claims = map[string]any{"team": "red"} },
-		"credential": func(id *session.Identity) { id.Credential = session.Bearer },
-	} {
-		id := asker(c)
-		change(id)
-		if sign(t, s, id, "app") == first {
-			t.Errorf("another %s got the assertion of the first", name)
+	for wait, good := range map[time.Duration]bool{0: true, 59 * time.Second: true, time.Minute: false} {
+		if told.Good(c.now().Add(wait)) != good {
+			t.Errorf("after %v it is good: %t, want %t", wait, !good, good)
 		}
 	}
-	if sign(t, s, asker(c), "api") == first {
-		t.Error("another upstream got the assertion of the first")
-	}
-	id := asker(c)
-	sign(t, s, id, "app")
 	if err := s.SetKeys([]*jose.Key{key(t, kidTwo)}); err != nil {
 		t.Fatal(err)
 	}
-	if sign(t, s, id, "app") == first || sign(t, s, asker(c), "app") == first {
+	if told.Good(c.now()) {
 		t.Error("an assertion under the old key outlived the rotation")
 	}
-	if one, other := sign(t, s, id, "app"), sign(t, s, id, "api"); one == other {
-		t.Error("another upstream got the assertion of the first")
+	if other := compile(t, "default"); told.Of(other) || !told.Of(plan) {
+		t.Error("told says another plan made it")
+	}
+	// Without an assertion there is nothing that ages.
+	if told, err := compile(t, "default").Tell(asker(c), c.now()); err != nil || !told.Good(c.now().Add(time.Hour)) {
+		t.Errorf("without an assertion it ages, or %v", err)
+	}
+}
+
+func TestAssertionIsForOneUpstream(t *testing.T) {
+	s, c := signer(t, key(t, kidOne))
+	a, err := s.Sign(asker(c), "api", c.now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := claims(t, s, a.Token).Claims["aud"]; got != "api" {
+		t.Errorf("aud = %v, want api", got)
+	}
+	if got := claims(t, s, sign(t, s, asker(c), c)).Claims["aud"]; got != "app" {
+		t.Errorf("aud = %v, want app", got)
 	}
 }
 
@@ -187,12 +183,12 @@ func TestAssertionEndsWithTheCredential(t *testing.T) {
 	s, c := signer(t, key(t, kidOne))
 	id := asker(c)
 	id.Expires = c.now().Add(30 * time.Second)
-	token := sign(t, s, id, "app")
+	token := sign(t, s, id, c)
 	if got := fmt.Sprint(claims(t, s, token).Claims["exp"]); got != fmt.Sprint(id.Expires.Unix()) {
 		t.Errorf("exp = %s, want that of the credential %d", got, id.Expires.Unix())
 	}
 	c.add(30 * time.Second)
-	if _, err := s.Sign(id, "app"); !errors.Is(err, ErrExpired) {
+	if _, err := s.Sign(id, "app", c.now()); !errors.Is(err, ErrExpired) {
 		t.Errorf("after the end: %v, want ErrExpired", err)
 	}
 }
@@ -203,7 +199,7 @@ func TestAssertionSaysNothingUnproven(t *testing.T) {
 	id.EmailVerified, id.Listed = false, false
 	id.Claims["email_verified"] = "true"
 	id.Claims["bad\"name"] = true
-	got := claims(t, s, sign(t, s, id, "app")).Claims
+	got := claims(t, s, sign(t, s, id, c)).Claims
 	for _, name := range []string{"email", "email_verified", "cognito:groups", "bad\"name"} {
 		if v, ok := got[name]; ok {
 			t.Errorf("claim %s = %v is in the assertion", name, v)
@@ -215,14 +211,14 @@ func TestHugeClaimsAreReducedToTheCore(t *testing.T) {
 	s, c := signer(t, key(t, kidOne))
 	id := asker(c)
 	id.Claims["story"] = strings.Repeat("x", 10_000)
-	token := sign(t, s, id, "app")
+	token := sign(t, s, id, c)
 	got := claims(t, s, token).Claims
 	if len(token) > 8<<10 || got["story"] != nil || got["sub"] != "7f1c" || got["aud"] != "app" {
 		t.Errorf("%d bytes with %d claims, want the core in 8 KiB", len(token), len(got))
 	}
 	id = asker(c)
 	id.Username = strings.Repeat("x", 10_000)
-	if _, err := s.Sign(id, "app"); !errors.Is(err, ErrTooLong) {
+	if _, err := s.Sign(id, "app", c.now()); !errors.Is(err, ErrTooLong) {
 		t.Errorf("a user name of 10,000 letters: %v, want ErrTooLong", err)
 	}
 }
@@ -230,7 +226,7 @@ func TestHugeClaimsAreReducedToTheCore(t *testing.T) {
 func TestKeysArePublished(t *testing.T) {
 	one, two := key(t, kidOne), key(t, kidTwo)
 	s, c := signer(t, two, one)
-	if got := claims(t, s, sign(t, s, asker(c), "app")).Header["kid"]; got != kidTwo {
+	if got := claims(t, s, sign(t, s, asker(c), c)).Header["kid"]; got != kidTwo {
 		t.Errorf("signed with %v, want the first key", got)
 	}
 	for _, kid := range []string{kidOne, kidTwo} {
@@ -255,7 +251,7 @@ func TestKeysArePublished(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, bad := range [][]*jose.Key{nil, {key(t, "k1")}, {rsa}} {
-		if _, err := NewSigner(lb, bad, nil); !errors.Is(err, ErrKey) {
+		if _, err := NewSigner(lb, bad); !errors.Is(err, ErrKey) {
 			t.Errorf("keys %v: %v, want ErrKey", bad, err)
 		}
 	}
@@ -271,62 +267,58 @@ func TestALBHeaders(t *testing.T) {
 		t.Error("alb passes on the access token and says it does not")
 	}
 	h := http.Header{}
-	if left, err := plan.Apply(h, asker(c)); err != nil || left != 0 {
-		t.Fatalf("%d left, %v", left, err)
+	told, err := plan.Tell(asker(c), c.now())
+	if err != nil || told.Left != 0 {
+		t.Fatalf("%+v, %v", told, err)
 	}
+	told.SetOn(h)
 	if h.Get("X-Amzn-Oidc-Accesstoken") != "at.x.y" || h.Get("X-Amzn-Oidc-Identity") != "7f1c" || len(h) != 3 {
 		t.Errorf("headers %v", h)
 	}
 	claims(t, s, h.Get("X-Amzn-Oidc-Data"))
 	ended := asker(c)
 	ended.Expires = c.now()
-	if _, err := plan.Apply(http.Header{}, ended); !errors.Is(err, ErrExpired) {
+	if _, err := plan.Tell(ended, c.now()); !errors.Is(err, ErrExpired) {
 		t.Errorf("an ended credential: %v, want ErrExpired", err)
 	}
 }
 
-func TestCacheIsBounded(t *testing.T) {
-	c := newAssertions[int]()
-	now := time.Now()
-	for i := range 100_000 {
-		c.keep(i, assertion{token: "x", until: now.Add(time.Minute)})
-		if _, ok := c.find(i, now); !ok {
-			t.Fatalf("entry %d is forgotten at once", i)
-		}
-	}
-	total := 0
-	for i := range c.shards {
-		total += len(c.shards[i].young) + len(c.shards[i].old)
-	}
-	if total > 2*cacheShards*shardSize {
-		t.Errorf("%d entries are kept", total)
-	}
-}
-
-func BenchmarkSignRemembered(b *testing.B) {
+func BenchmarkTell(b *testing.B) {
 	k, err := jose.GenerateKey(jose.ES256, kidOne)
 	if err != nil {
 		b.Fatal(err)
 	}
-	s, err := NewSigner(lb, []*jose.Key{k}, nil)
+	s, err := NewSigner(lb, []*jose.Key{k})
 	if err != nil {
 		b.Fatal(err)
 	}
-	id := alice()
-	id.Expires = time.Now().Add(time.Hour)
-	b.Run("identity", func(b *testing.B) {
-		for b.Loop() {
-			if _, err := s.Sign(id, "app"); err != nil {
-				b.Fatal(err)
-			}
+	id, now := alice(), time.Now()
+	id.Expires = now.Add(time.Hour)
+	for _, name := range []string{presetDefault, presetALB} {
+		headers, err := Preset(name)
+		if err != nil {
+			b.Fatal(err)
 		}
-	})
-	b.Run("content", func(b *testing.B) {
-		for b.Loop() {
-			again := *id
-			if _, err := s.Sign(&again, "app"); err != nil {
-				b.Fatal(err)
-			}
+		plan, err := headers.Compile(s, "app")
+		if err != nil {
+			b.Fatal(err)
 		}
-	})
+		told, err := plan.Tell(id, now)
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.Run(name+"/anew", func(b *testing.B) {
+			for b.Loop() {
+				if _, err := plan.Tell(id, now); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+		b.Run(name+"/remembered", func(b *testing.B) {
+			h := http.Header{}
+			for b.Loop() {
+				told.SetOn(h)
+			}
+		})
+	}
 }

@@ -10,7 +10,7 @@
 //
 // Order of events, for every request on every route: Stripper.Strip removes
 // all that could pass for ours; StripCookies removes our cookies;
-// Client.SetForwarded and Plan.Apply set what is true. Nothing is patched:
+// Client.SetForwarded and Told.SetOn set what is true. Nothing is patched:
 // what the client sent under one of these names never survives, whether or not
 // there is a value of ours to put there.
 //

@@ -62,24 +62,41 @@ func ClientOf(r *http.Request, trusted []netip.Prefix) (Client, error) {
 	return c, nil
 }
 
-// SetForwarded sets X-Forwarded-For, -Host, -Proto and -Port on h. host is the
-// host[:port] that was asked for. What h held under these names must have been
-// stripped before. X-Forwarded-For is the one address that is believed: a
-// chain would invite the application to pick a link of it.
-func (c Client) SetForwarded(h http.Header, host string) {
+// Forwarded is what the X-Forwarded-* headers say of one host that is asked for,
+// but for who asks. Its values are shared by requests: nobody may write to them.
+type Forwarded struct {
+	host []string
+	// by Proto
+	http, https spoken
+}
+
+type spoken struct{ proto, port []string }
+
+// NewForwarded prepares the headers for host, host[:port] as it was asked for.
+func NewForwarded(host string) Forwarded {
+	f := Forwarded{
+		host: []string{host},
+		http: spoken{[]string{"http"}, []string{"80"}}, https: spoken{[]string{"https"}, []string{"443"}},
+	}
+	if _, port, err := net.SplitHostPort(host); err == nil && port != "" {
+		f.http.port, f.https.port = []string{port}, []string{port}
+	}
+	return f
+}
+
+// SetForwarded sets X-Forwarded-For, -Host, -Proto and -Port on h. What h held
+// under these names must have been stripped before. X-Forwarded-For is the one
+// address that is believed: a chain would invite the application to pick a link
+// of it.
+func (c *Client) SetForwarded(h http.Header, to *Forwarded) {
 	if c.Addr.IsValid() {
 		h["X-Forwarded-For"] = []string{c.Addr.String()}
 	}
-	h["X-Forwarded-Host"] = []string{host}
-	h["X-Forwarded-Proto"] = []string{c.Proto}
-	port := "80"
+	said := &to.http
 	if c.Proto == "https" {
-		port = "443"
+		said = &to.https
 	}
-	if _, p, err := net.SplitHostPort(host); err == nil && p != "" {
-		port = p
-	}
-	h["X-Forwarded-Port"] = []string{port}
+	h["X-Forwarded-Host"], h["X-Forwarded-Proto"], h["X-Forwarded-Port"] = to.host, said.proto, said.port
 }
 
 // rightmost returns the last address of the X-Forwarded-For lines that is no

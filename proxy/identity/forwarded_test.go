@@ -89,7 +89,8 @@ func TestClientProto(t *testing.T) {
 func TestForwardedHeadersAreRebuilt(t *testing.T) {
 	for host, port := range map[string]string{"app.test": "443", "app.test:8443": "8443", "[::1]": "443", "[::1]:81": "81"} {
 		h := http.Header{}
-		Client{Addr: netip.MustParseAddr("203.0.113.9"), Proto: "https"}.SetForwarded(h, host)
+		to := NewForwarded(host)
+		(&Client{Addr: netip.MustParseAddr("203.0.113.9"), Proto: "https"}).SetForwarded(h, &to)
 		for name, want := range map[string]string{
 			"X-Forwarded-For": "203.0.113.9", "X-Forwarded-Host": host, "X-Forwarded-Proto": "https", "X-Forwarded-Port": port,
 		} {
@@ -99,7 +100,8 @@ func TestForwardedHeadersAreRebuilt(t *testing.T) {
 		}
 	}
 	h := http.Header{}
-	Client{Proto: "http"}.SetForwarded(h, "app.test")
+	to := NewForwarded("app.test")
+	(&Client{Proto: "http"}).SetForwarded(h, &to)
 	if _, ok := h["X-Forwarded-For"]; ok || h.Get("X-Forwarded-Port") != "80" {
 		t.Errorf("without an address: %v", h)
 	}

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"time"
+	"unsafe"
 
 	"gatehouse/session"
 )
@@ -84,7 +86,7 @@ func (h Headers) Compile(signer *Signer, audience string) (*Plan, error) {
 	return p, nil
 }
 
-// Names returns the names that Apply may set, in canonical form. An answer
+// Names returns the names that Tell may set, in canonical form. An answer
 // that carries headers for another proxy names each of them, empty or not.
 func (p *Plan) Names() []string {
 	names := make([]string, 0, len(p.fields))
@@ -94,7 +96,7 @@ func (p *Plan) Names() []string {
 	return names
 }
 
-// NeedsAccessToken reports whether Apply passes on the access token, so that
+// NeedsAccessToken reports whether Tell passes on the access token, so that
 // sessions have to keep it.
 func (p *Plan) NeedsAccessToken() bool {
 	for _, f := range p.fields {
@@ -105,37 +107,88 @@ func (p *Plan) NeedsAccessToken() bool {
 	return false
 }
 
-// Apply sets the headers for id on h, which must have been stripped; nil, a
-// request of nobody, sets none. What id does not have is left out, besides
-// groups: they are sent empty, because applications take a missing list for
-// "as before". left counts headers that had a value which cannot be sent. The
-// error means that an assertion could not be signed: the request must not be
-// passed on.
-func (p *Plan) Apply(h http.Header, id *session.Identity) (left int, err error) {
+// Told is what a Plan tells an application about one identity: made once, set on
+// many requests. It never changes and is safe for concurrent use.
+type Told struct {
+	// Left counts headers that had a value which cannot be sent.
+	Left int
+
+	plan   *Plan
+	keys   *published // that signed; nil if nothing is
+	until  time.Time  // how long it may be sent; zero if as long as the identity
+	fields []line
+}
+
+// line is one header; its name is in canonical form, its values are one.
+type line struct {
+	name   string
+	values []string
+}
+
+// Tell makes the headers for id; nil, a request of nobody, has none. What id does
+// not have is left out, besides groups: they are sent empty, because applications
+// take a missing list for "as before". The error means that an assertion could
+// not be signed: the request must not be passed on. It is ErrExpired, ErrTooLong
+// or one of the signature.
+func (p *Plan) Tell(id *session.Identity, now time.Time) (*Told, error) {
+	t := &Told{plan: p}
 	if id == nil {
-		return 0, nil
+		return t, nil
 	}
 	for _, f := range p.fields {
 		if f.source == fromAssertion {
-			token, err := p.signer.Sign(id, p.audience)
+			said, err := p.signer.Sign(id, p.audience, now)
 			if err != nil {
-				return left, fmt.Errorf("set header %s: %w", f.name, err)
+				return nil, fmt.Errorf("set header %s: %w", f.name, err)
 			}
-			h[f.name] = []string{token}
+			t.add(f.name, said.Token)
+			t.keys, t.until = said.keys, said.Until
 			continue
 		}
 		value, state := f.value(id)
 		switch state {
 		case unfit:
-			left++
+			t.Left++
 		case cut:
-			h[f.name+truncated] = []string{"true"}
+			t.add(f.name+truncated, "true")
 			fallthrough
 		case fit:
-			h[f.name] = []string{value}
+			t.add(f.name, value)
 		}
 	}
-	return left, nil
+	return t, nil
+}
+
+func (t *Told) add(name, value string) { t.fields = append(t.fields, line{name, []string{value}}) }
+
+// Of tells whether plan made t.
+func (t *Told) Of(plan *Plan) bool { return t.plan == plan }
+
+// Good tells whether t may be sent at this time, as far as its assertion goes:
+// that is sent for a minute, and not once another key signs. It says nothing
+// about the identity.
+func (t *Told) Good(now time.Time) bool {
+	return t.keys == nil || t.keys == t.plan.signer.keys.Load() && now.Before(t.until)
+}
+
+// SetOn sets the headers on h, which must have been stripped. The values are
+// shared: nobody may write to them.
+func (t *Told) SetOn(h http.Header) {
+	for i := range t.fields {
+		h[t.fields[i].name] = t.fields[i].values
+	}
+}
+
+// Size returns about how many bytes t takes; 0 for nil.
+func (t *Told) Size() int64 {
+	if t == nil {
+		return 0
+	}
+	n := int64(unsafe.Sizeof(*t)) + int64(cap(t.fields))*int64(unsafe.Sizeof(line{}))
+	for _, f := range t.fields {
+		n += int64(unsafe.Sizeof(f.values[0])) + int64(len(f.values[0]))
+	}
+	return n
 }
 
 // state says what became of a value.

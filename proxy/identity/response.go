@@ -24,10 +24,24 @@ func FilterResponse(h http.Header, owns func(name string) bool) {
 		}
 	}
 	for name := range h {
-		if strings.HasPrefix(fold(name), "x-gatehouse-") {
+		if speaksForUs(name) {
 			delete(h, name)
 		}
 	}
+}
+
+// speaksForUs tells whether a name begins as the gateway's own headers do.
+func speaksForUs(name string) bool {
+	const prefix = "x-gatehouse-"
+	if len(name) < len(prefix) {
+		return false
+	}
+	for i := range len(prefix) {
+		if c, _ := foldByte(name[i]); c != prefix[i] {
+			return false
+		}
+	}
+	return true
 }
 
 // FilterSharedOrigin removes what lets an application act on all paths of its
@@ -48,7 +62,11 @@ func FilterSharedOrigin(h http.Header) {
 // application calls public is at least kept apart by credential.
 func Private(h http.Header) {
 	if len(h["Cache-Control"]) == 0 {
-		h.Set("Cache-Control", "private, no-cache")
+		h["Cache-Control"] = private
+	}
+	if len(h["Vary"]) == 0 {
+		h["Vary"] = byCredential
+		return
 	}
 	vary := strings.ToLower(strings.Join(h["Vary"], ","))
 	if strings.TrimSpace(vary) == "*" {
@@ -60,6 +78,13 @@ func Private(h http.Header) {
 		}
 	}
 }
+
+// What Private says most of the time. Nobody writes to them: they are as long as
+// their arrays, so that whoever appends gets a copy.
+var (
+	private      = []string{"private, no-cache"}
+	byCredential = []string{"Cookie", "Authorization"}
+)
 
 // NoStore is for answers that carry a cookie of ours: whatever the application
 // said, no cache may keep them.

@@ -11,6 +11,9 @@ type Stripper struct {
 	exact    map[string]bool
 	families map[string]bool
 	framing  map[string]bool
+	// passes are names that are not stripped, the frequent ones: most headers of
+	// most requests are among them.
+	passes map[string]bool
 }
 
 // NewStripper returns a Stripper for the names of all known gateways and for
@@ -24,7 +27,20 @@ func NewStripper(plans ...*Plan) *Stripper {
 			s.exact[fold(name+truncated)] = true
 		}
 	}
+	frequent := map[string]bool{}
+	for _, name := range common {
+		frequent[name] = !s.Strips(name)
+	}
+	s.passes = frequent
 	return s
+}
+
+// common are headers that browsers and programs send, in canonical form.
+var common = []string{
+	"Accept", "Accept-Encoding", "Accept-Language", "Authorization", "Cache-Control", "Content-Length", "Content-Type", "Cookie",
+	"Dnt", "If-Modified-Since", "If-None-Match", "Origin", "Pragma", "Priority", "Range", "Referer", "Sec-Ch-Ua", "Sec-Ch-Ua-Mobile",
+	"Sec-Ch-Ua-Platform", "Sec-Fetch-Dest", "Sec-Fetch-Mode", "Sec-Fetch-Site", "Sec-Fetch-User", "Te", "Traceparent",
+	"Upgrade-Insecure-Requests", "User-Agent",
 }
 
 func set(names []string) map[string]bool {
@@ -41,7 +57,7 @@ func set(names []string) map[string]bool {
 // into one name.
 func (s *Stripper) Strip(h http.Header) {
 	for name := range h {
-		if s.Strips(name) {
+		if !s.passes[name] && s.Strips(name) {
 			delete(h, name)
 		}
 	}

@@ -83,6 +83,9 @@ func (b *responseBody) Close() error {
 // dropTrailers removes trailers that may not be any. It runs twice: before the
 // body, when only their names are known, and after it.
 func dropTrailers(res *http.Response) {
+	if len(res.Trailer) == 0 {
+		return
+	}
 	for _, name := range noTrailers {
 		delete(res.Trailer, name)
 	}

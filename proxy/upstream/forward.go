@@ -1,10 +1,8 @@
 package upstream
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"net/http/httptrace"
 	"net/http/httputil"
@@ -12,6 +10,8 @@ import (
 	"net/url"
 	"strings"
 	"sync/atomic"
+
+	"gatehouse/internal/httpx"
 )
 
 // max1xx is how many interim responses an answer may have before it.
@@ -53,10 +53,12 @@ type exchange struct {
 	next     *http.Transport
 	conn     atomic.Pointer[conn] // the connection it went over last
 	interim  int                  // 1xx responses so far
+	proxy    httputil.ReverseProxy
 }
 
 // Forward passes r on and writes the answer to w. It returns when the answer
-// has been written, or the web socket has ended.
+// has been written, or the web socket has ended. The context of r must end with
+// the exchange, as the server of net/http sees to; the body of r is Forward's.
 //
 // Cancelling the context of r ends the exchange at any time: a web socket gets
 // a close frame with status 1008 if the upstream is between two frames, a body
@@ -75,26 +77,23 @@ func (u *Upstream) Forward(w http.ResponseWriter, r *http.Request, as Forward) {
 		x.fail(w, &Error{Upstream: u.name, Class: TooLarge})
 		return
 	}
-	ctx, cancel := context.WithCancel(r.Context())
-	defer cancel()
-	out := r.WithContext(ctx)
 	if r.Body != nil && r.Body != http.NoBody && r.ContentLength != 0 {
-		x.body = &requestBody{ReadCloser: http.MaxBytesReader(w, r.Body, u.maxBody)}
+		x.body = &requestBody{ReadCloser: http.MaxBytesReader(httpx.Bare(w), r.Body, u.maxBody)}
 		// A call of gRPC may be silent for as long as it likes.
 		if r.ProtoMajor == 1 || !streams(r.Header) {
 			x.body.pace, x.body.silence = http.NewResponseController(w), u.silence
 		}
-		out.Body = x.body
+		r.Body = x.body
 	}
-	proxy := httputil.ReverseProxy{
+	x.proxy = httputil.ReverseProxy{
 		Rewrite:        x.rewrite,
 		Transport:      x,
 		ModifyResponse: x.received,
-		ErrorHandler:   func(w http.ResponseWriter, _ *http.Request, err error) { x.fail(w, err) },
+		ErrorHandler:   x.gaveUp,
 		BufferPool:     &u.buffers,
-		ErrorLog:       slog.NewLogLogger(u.log.Handler(), slog.LevelDebug),
+		ErrorLog:       u.trouble,
 	}
-	proxy.ServeHTTP(w, out)
+	x.proxy.ServeHTTP(w, r)
 }
 
 var (
@@ -161,14 +160,16 @@ var dropped = []string{
 // of the client as leave to repeat any request without a body; it looks them
 // up in canonical case, and on the wire case means nothing.
 func keepOnce(h http.Header) {
-	for name, plain := range map[string]string{
-		"Idempotency-Key": "idempotency-key", "X-Idempotency-Key": "x-idempotency-key",
-	} {
-		if v, ok := h[name]; ok {
-			delete(h, name)
-			h[plain] = v
+	for i := range idempotency {
+		if v, ok := h[idempotency[i].known]; ok {
+			delete(h, idempotency[i].known)
+			h[idempotency[i].plain] = v
 		}
 	}
+}
+
+var idempotency = [...]struct{ known, plain string }{
+	{"Idempotency-Key", "idempotency-key"}, {"X-Idempotency-Key", "x-idempotency-key"},
 }
 
 // RoundTrip sends the request. It hooks into the trace that ReverseProxy has
@@ -247,6 +248,9 @@ func (x *exchange) received(res *http.Response) error {
 func (x *exchange) bad(cause error) error {
 	return &Error{Upstream: x.up.name, Class: BadResponse, cause: cause}
 }
+
+// gaveUp is fail for ReverseProxy.
+func (x *exchange) gaveUp(w http.ResponseWriter, _ *http.Request, err error) { x.fail(w, err) }
 
 // fail answers through the caller, or cuts the connection when the answer has
 // begun.

@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"log"
 	"log/slog"
 	"net"
 	"net/http"
@@ -34,7 +35,7 @@ type Upstream struct {
 	ownHost bool   // send host instead of the one that was asked for
 	maxBody int64
 	silence time.Duration // of a client in the middle of a body
-	log     *slog.Logger
+	trouble *log.Logger   // of what happens after a response has begun
 	buffers bufferPool
 
 	pooled  *http.Transport // the ordinary way
@@ -44,21 +45,21 @@ type Upstream struct {
 }
 
 // New returns the upstream that the configuration calls name. cfg must have
-// passed its Check. log takes what happens after a response has begun; nil
+// passed its Check. to takes what happens after a response has begun; nil
 // discards it. New connects to nothing; an unreadable CA file is an error.
-func New(name string, cfg Config, log *slog.Logger) (*Upstream, error) {
+func New(name string, cfg Config, to *slog.Logger) (*Upstream, error) {
 	if cfg.URL == nil {
 		return nil, fmt.Errorf("upstream %q has no url", name)
 	}
-	if log == nil {
-		log = slog.New(slog.DiscardHandler)
+	if to == nil {
+		to = slog.New(slog.DiscardHandler)
 	}
 	trust, err := cfg.tls()
 	if err != nil {
 		return nil, fmt.Errorf("upstream %q: %w", name, err)
 	}
 	u := &Upstream{
-		name: name, host: cfg.URL.Host, scheme: "http", log: log,
+		name: name, host: cfg.URL.Host, scheme: "http", trouble: slog.NewLogLogger(to.Handler(), slog.LevelDebug),
 		ownHost: cfg.Host == hostUpstream, maxBody: int64(cfg.MaxBody), silence: slowest,
 	}
 	u.buffers.New = func() any { return new([copySize]byte) }

@@ -2,6 +2,7 @@ package bearer
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -9,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"gatehouse/internal/inproc"
@@ -20,6 +22,9 @@ import (
 type Verifier struct {
 	issuers map[string]*issuer
 	now     func() time.Time
+	id      string
+	// changes counts how often an issuer's keys were others than before.
+	changes atomic.Uint64
 }
 
 // issuer is a configured issuer with its keys.
@@ -38,7 +43,7 @@ func New(cfg Config, own *Issuer, clientFor func(issuer string) *http.Client, lo
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	v := &Verifier{issuers: map[string]*issuer{}, now: time.Now}
+	v := &Verifier{issuers: map[string]*issuer{}, now: time.Now, id: rand.Text()}
 	all := cfg.Issuers
 	if own != nil {
 		mine := *own
@@ -52,13 +57,13 @@ func New(cfg Config, own *Issuer, clientFor func(issuer string) *http.Client, lo
 		if !i.own && len(i.Audiences) == 0 {
 			return nil, fmt.Errorf("new token verifier: issuer %s has no audiences", i.Issuer)
 		}
-		v.issuers[i.Issuer] = newIssuer(i, inproc.Bounded(clientFor(i.Issuer)), log)
+		v.issuers[i.Issuer] = v.newIssuer(i, inproc.Bounded(clientFor(i.Issuer)), log)
 	}
 	return v, nil
 }
 
-func newIssuer(cfg *Issuer, client *http.Client, log *slog.Logger) *issuer {
-	i := &issuer{Issuer: cfg, clients: map[string]bool{}, keys: &keys{issuer: cfg.Issuer, client: client, log: log}}
+func (v *Verifier) newIssuer(cfg *Issuer, client *http.Client, log *slog.Logger) *issuer {
+	i := &issuer{Issuer: cfg, clients: map[string]bool{}, keys: &keys{issuer: cfg.Issuer, client: client, log: log, changes: &v.changes}}
 	for _, a := range cfg.Algorithms {
 		i.algs = append(i.algs, jose.Alg(a))
 	}
@@ -103,6 +108,13 @@ func (k *keys) run(ctx context.Context) {
 		}
 	}
 }
+
+// ID names the verifier and so its configuration; no other has the same.
+func (v *Verifier) ID() string { return v.id }
+
+// Generation changes when an issuer's keys do. What was verified in an earlier
+// generation may have been signed with a key that was taken back since.
+func (v *Verifier) Generation() uint64 { return v.changes.Load() }
 
 // Verify returns whose access token this is. The error is an *Error. The
 // identity has not been checked against revocations.

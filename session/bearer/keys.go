@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"gatehouse/internal/jose"
@@ -36,6 +37,8 @@ type keys struct {
 	jwks   string // "" until discovered
 	client *http.Client
 	log    *slog.Logger
+	// changes counts the fetches that found other keys; shared by all issuers.
+	changes *atomic.Uint64
 
 	mu      sync.Mutex
 	set     *jose.KeySet
@@ -100,7 +103,12 @@ func (k *keys) refresh(ctx context.Context) {
 
 	k.mu.Lock()
 	if err == nil {
+		before := k.set
 		k.set, k.got = set, time.Now()
+		// After the new keys are there: who reads this generation verifies with them.
+		if before != nil && !set.Equal(before) {
+			k.changes.Add(1)
+		}
 	}
 	k.fetched = nil
 	k.mu.Unlock()

@@ -19,6 +19,7 @@ import (
 	"gatehouse/internal/telemetry"
 	"gatehouse/proxy"
 	"gatehouse/proxy/body"
+	"gatehouse/proxy/principal"
 	"gatehouse/session"
 )
 
@@ -59,6 +60,7 @@ type App struct {
 	cookieKeys    []session.CookieKey
 	assertionKeys []*jose.Key
 	feed          *session.Feed
+	principals    *principal.Cache
 	bodies        *body.Reader
 	metrics       *telemetry.Metrics // nil when they are told nobody
 	// tasks run as long as the app does; closers end what Open began, last first.

@@ -57,6 +57,7 @@ func (a *App) assemble(ctx context.Context, g *generation, plan *Plan) error {
 		}
 	}
 	g.Sites, g.Cookies, g.Policy, g.Revocations, g.Bodies = plan.sites, g.cookies, plan.policy, a.feed, a.bodies
+	g.Principals = a.principals
 	g.SharedOrigin = plan.sharedOrigin()
 	g.Mounts = plan.mounts(a.provider)
 	if g.gate, err = proxy.NewGate(&c.Config, g.Parts); err != nil {
@@ -84,7 +85,7 @@ func (a *App) openSigner(g *generation) error {
 	arn := g.plan.signer()
 	var err error
 	g.signer, err = use(g, "signer"+arn, func() (*identity.Signer, work, error) {
-		s, err := identity.NewSigner(arn, a.assertionKeys, nil)
+		s, err := identity.NewSigner(arn, a.assertionKeys)
 		return s, work{}, err
 	})
 	return err
@@ -205,7 +206,7 @@ func (p *Plan) deciding() (*proxy.Gate, error) {
 		return nil, err
 	}
 	g := &generation{plan: p}
-	if g.signer, err = identity.NewSigner(p.signer(), []*jose.Key{key}, nil); err != nil {
+	if g.signer, err = identity.NewSigner(p.signer(), []*jose.Key{key}); err != nil {
 		return nil, err
 	}
 	if err := g.openHeaders(); err != nil {

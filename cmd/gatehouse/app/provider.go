@@ -10,6 +10,7 @@ import (
 	"gatehouse/idp/store"
 	"gatehouse/internal/inproc"
 	"gatehouse/internal/keyring"
+	"gatehouse/proxy/principal"
 	"gatehouse/session"
 	"gatehouse/session/bearer"
 )
@@ -84,6 +85,7 @@ func (a *App) openFeed(ctx context.Context, db *store.DB) error {
 	if a.feed, err = session.NewFeed(ctx, journals, a.log); err != nil {
 		return err
 	}
+	a.principals = principal.New(int64(c.Principals.Max), a.feed.Revoked)
 	a.tasks = append(a.tasks, a.feed.Run)
 	if db != nil {
 		a.tasks = append(a.tasks, func(ctx context.Context) { wake(ctx, db, a.feed) })
