@@ -3,9 +3,11 @@ package telemetry
 import (
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 
+	"gatehouse/internal/accesslog"
 	"gatehouse/internal/conf"
 )
 
@@ -15,10 +17,48 @@ type Config struct {
 	// another one than the gate's, as what is told there is for the operator
 	// alone. Default none: nothing is told.
 	Listen string `yaml:"listen"`
+	// AccessLog is where a line of JSON about each request goes: stdout, stderr,
+	// off, or the path of a file, which is made with mode 0600 when there is none
+	// and appended to. Relative paths start at the configuration file. Default
+	// stdout.
+	AccessLog string `yaml:"access_log"`
 }
 
-// Check reports an address that is none.
+// Off is the AccessLog that is none.
+const Off = "off"
+
+// Defaults sets what absent keys mean.
+func (c *Config) Defaults() { c.AccessLog = accesslog.Stdout }
+
+// Check reports an address that is none, and a place for the access log that is
+// probably not meant.
 func (c *Config) Check(r *conf.Report) {
+	c.checkListen(r)
+	c.checkAccessLog(r)
+}
+
+// checkAccessLog makes the path of a file one that is seen from the folder of the
+// configuration.
+func (c *Config) checkAccessLog(r *conf.Report) {
+	switch place := c.AccessLog; {
+	case place == accesslog.Stdout || place == accesslog.Stderr || place == Off:
+	case place == "":
+		r.Errorf(&c.AccessLog, "telemetry.access_log is empty; leave the key out for stdout, or write off for none")
+	case strings.HasSuffix(place, "/"):
+		r.Errorf(&c.AccessLog, "telemetry.access_log is %q, a folder; want the path of a file", place)
+	case slices.Contains(likeWords, strings.ToLower(place)):
+		r.Errorf(&c.AccessLog, "telemetry.access_log is %q, want stdout, stderr, off or the path of a file; a file of that name is ./%s", place, place)
+	default:
+		c.AccessLog = r.Path(place)
+	}
+}
+
+// likeWords are paths that were meant to be something else, in lower case.
+var likeWords = []string{
+	"-", "off", "on", "no", "yes", "none", "null", "true", "false", "stdout", "stderr", "stdin", "syslog", "json", "console", "discard",
+}
+
+func (c *Config) checkListen(r *conf.Report) {
 	if c.Listen == "" {
 		if r.Has(&c.Listen) {
 			r.Errorf(&c.Listen, "telemetry.listen is empty; leave the key out to tell nothing")

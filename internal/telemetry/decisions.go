@@ -83,6 +83,7 @@ func (rt *routeDecisions) add(vec *prometheus.CounterVec, decision, reason strin
 
 // Forget drops the figures of routes that no longer exist.
 func (m *Metrics) Forget(routes []string) {
+	m.traffic.forgetRoutes(routes)
 	for _, name := range routes {
 		m.decisions.DeletePartialMatch(prometheus.Labels{"route": name})
 	}

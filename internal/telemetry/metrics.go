@@ -14,6 +14,8 @@ const namespace = "gatehouse"
 type Metrics struct {
 	registry  *prometheus.Registry
 	decisions *prometheus.CounterVec
+	traffic   *traffic
+	tokens    *prometheus.CounterVec
 	reloads   *prometheus.CounterVec
 	info      *prometheus.GaugeVec
 	good      prometheus.Gauge
@@ -26,10 +28,15 @@ type Metrics struct {
 func New(version string, read func() Readings) *Metrics {
 	m := &Metrics{
 		registry: prometheus.NewRegistry(),
+		traffic:  newTraffic(),
 		decisions: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Namespace: namespace, Name: "decisions_total",
 			Help: "Decisions of the policy, by route, decision (allow, deny, step_up) and reason. Routes that are open to all are not decided about.",
 		}, []string{"route", "decision", "reason"}),
+		tokens: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Namespace: namespace, Name: "token_verify_total",
+			Help: "Bearer tokens that were verified, not remembered, by outcome: ok, or why one was refused.",
+		}, []string{"outcome"}),
 		reloads: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Namespace: namespace, Name: "config_reloads_total",
 			Help: "Times the configuration was read again, by outcome: loaded, or refused, so that the one before stays.",
@@ -55,8 +62,9 @@ func New(version string, read func() Readings) *Metrics {
 	for _, outcome := range []string{loaded, refused} {
 		m.reloads.WithLabelValues(outcome) // 0 is a figure too
 	}
+	m.tokens.WithLabelValues(verified)
 	m.registry.MustRegister(
-		m.decisions, m.reloads, m.info, m.good, m.at, build, readings(read),
+		m.decisions, m.traffic, m.tokens, m.reloads, m.info, m.good, m.at, build, readings(read),
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
 	return m
@@ -67,6 +75,19 @@ const (
 	loaded  = "loaded"
 	refused = "refused"
 )
+
+// verified is the outcome of a token that is good.
+const verified = "ok"
+
+// TokenVerified counts a bearer token that was verified, rather than known from
+// before. reason is "" for a good one, else a word of the closed list of reasons
+// to refuse one.
+func (m *Metrics) TokenVerified(reason string) {
+	if reason == "" {
+		reason = verified
+	}
+	m.tokens.WithLabelValues(reason).Inc()
+}
 
 // Began notes the configuration that the program started with.
 func (m *Metrics) Began(revision string) {

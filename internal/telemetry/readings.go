@@ -18,6 +18,10 @@ type Readings struct {
 	Log *Log
 	// Shadow is nil when no other policy decides beside the live one.
 	Shadow *Shadow
+	// AccessLog is nil when requests are not logged.
+	AccessLog *AccessLog
+	// Principals is nil when credentials are not remembered.
+	Principals *Principals
 }
 
 // Bundle is what is known of getting one bundle.
@@ -43,6 +47,28 @@ type Shadow struct {
 	Same, Different, Dropped uint64
 }
 
+// AccessLog is what became of the requests that were to be logged.
+type AccessLog struct {
+	// Written were logged, Dropped left out for want of room, and Failed could not
+	// be written.
+	Written, Dropped, Failed uint64
+}
+
+// Principals is what is remembered of credentials.
+type Principals struct {
+	// Session and Bearer tell how often each kind of credential was known.
+	Session, Bearer Remembered
+	// Entries are remembered now, in about so many Bytes.
+	Entries, Bytes uint64
+}
+
+// Remembered is how often one kind of credential was known from before.
+type Remembered struct {
+	// Hits were known and Misses were not. Evictions were forgotten for want of
+	// room, before they ended.
+	Hits, Misses, Evictions uint64
+}
+
 // readings collects Readings when somebody asks.
 type readings func() Readings
 
@@ -57,6 +83,18 @@ var (
 		"Times that a bundle could not be had or not be used.", "bundle")
 	logEvents = describe("decision_log_events_total",
 		"Decisions that were to be logged, by outcome: recorded, sampled (left out on purpose), dropped (the queue was full), failed.", "outcome")
+	accessEvents = describe("access_log_events_total",
+		"Requests that were to be logged, by outcome: written, dropped (too many waited), failed.", "outcome")
+	principalHits = describe("principal_cache_hits_total",
+		"Credentials that were known from before, by kind: session, bearer.", "kind")
+	principalMisses = describe("principal_cache_misses_total",
+		"Credentials that had to be opened or verified, by kind: session, bearer.", "kind")
+	principalEvictions = describe("principal_cache_evictions_total",
+		"Credentials that were forgotten for want of room, by kind: session, bearer.", "kind")
+	principalEntries = describe("principal_cache_entries",
+		"Credentials that are remembered now.")
+	principalBytes = describe("principal_cache_bytes",
+		"About how many bytes the remembered credentials take.")
 	shadowDecisions = describe("shadow_decisions_total",
 		"Decisions of the shadow policy, by outcome: same as the live one, different, dropped (not compared).", "outcome")
 )
@@ -67,7 +105,10 @@ func describe(name, help string, labels ...string) *prometheus.Desc {
 
 // Describe implements prometheus.Collector.
 func (readings) Describe(to chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{memoryHits, memoryMisses, bundleSuccess, bundleErrors, logEvents, shadowDecisions} {
+	for _, d := range []*prometheus.Desc{
+		memoryHits, memoryMisses, bundleSuccess, bundleErrors, logEvents, shadowDecisions, accessEvents,
+		principalHits, principalMisses, principalEvictions, principalEntries, principalBytes,
+	} {
 		to <- d
 	}
 }
@@ -99,4 +140,28 @@ func (read readings) Collect(to chan<- prometheus.Metric) {
 		count(shadowDecisions, s.Different, "different")
 		count(shadowDecisions, s.Dropped, "dropped")
 	}
+	if a := now.AccessLog; a != nil {
+		count(accessEvents, a.Written, "written")
+		count(accessEvents, a.Dropped, "dropped")
+		count(accessEvents, a.Failed, "failed")
+	}
+	if p := now.Principals; p != nil {
+		p.collect(to)
+	}
+}
+
+func (p *Principals) collect(to chan<- prometheus.Metric) {
+	tell := func(d *prometheus.Desc, kind prometheus.ValueType, n uint64, labels ...string) {
+		to <- prometheus.MustNewConstMetric(d, kind, float64(n), labels...)
+	}
+	for _, of := range []struct {
+		kind string
+		Remembered
+	}{{"session", p.Session}, {"bearer", p.Bearer}} {
+		tell(principalHits, prometheus.CounterValue, of.Hits, of.kind)
+		tell(principalMisses, prometheus.CounterValue, of.Misses, of.kind)
+		tell(principalEvictions, prometheus.CounterValue, of.Evictions, of.kind)
+	}
+	tell(principalEntries, prometheus.GaugeValue, p.Entries)
+	tell(principalBytes, prometheus.GaugeValue, p.Bytes)
 }

@@ -29,6 +29,9 @@ func full() Readings {
 		Bundles: []Bundle{{Name: "https://b.example/one.tar.gz", Success: time.Unix(1000, 5e8), Errors: 2}, {Name: "two"}},
 		Log:     &Log{Recorded: 1, Sampled: 2, Dropped: 3, Failed: 4},
 		Shadow:  &Shadow{Same: 5, Different: 6, Dropped: 7},
+
+		AccessLog:  &AccessLog{Written: 8, Dropped: 9, Failed: 10},
+		Principals: &Principals{Session: Remembered{11, 12, 13}, Bearer: Remembered{14, 15, 16}, Entries: 17, Bytes: 18},
 	}
 }
 
@@ -46,6 +49,7 @@ func TestMetricsKeepTheRulesOfPrometheus(t *testing.T) {
 	m := New("1.2.3", full)
 	m.Reloaded("abc")
 	m.Decisions([]string{"admin"}).Count(0, "deny", "group_missing")
+	useAll(m)
 	problems, err := testutil.GatherAndLint(m.registry)
 	if err != nil || len(problems) > 0 {
 		t.Errorf("GatherAndLint() = %v, %v, want none", problems, err)
@@ -84,6 +88,18 @@ func TestEveryFigureIsTold(t *testing.T) {
 		`gatehouse_shadow_decisions_total{outcome="same"} 5`,
 		`gatehouse_shadow_decisions_total{outcome="different"} 6`,
 		`gatehouse_shadow_decisions_total{outcome="dropped"} 7`,
+		`gatehouse_access_log_events_total{outcome="written"} 8`,
+		`gatehouse_access_log_events_total{outcome="dropped"} 9`,
+		`gatehouse_access_log_events_total{outcome="failed"} 10`,
+		`gatehouse_principal_cache_hits_total{kind="session"} 11`,
+		`gatehouse_principal_cache_misses_total{kind="session"} 12`,
+		`gatehouse_principal_cache_evictions_total{kind="session"} 13`,
+		`gatehouse_principal_cache_hits_total{kind="bearer"} 14`,
+		`gatehouse_principal_cache_misses_total{kind="bearer"} 15`,
+		`gatehouse_principal_cache_evictions_total{kind="bearer"} 16`,
+		`gatehouse_principal_cache_entries 17`,
+		`gatehouse_principal_cache_bytes 18`,
+		`gatehouse_token_verify_total{outcome="ok"} 0`,
 		`version="1.2.3"`, "\ngo_goroutines ", "\nprocess_start_time_seconds ", "\ngatehouse_config_last_reload_timestamp_seconds 1",
 	} {
 		if !strings.Contains(text, want) {
