@@ -29,6 +29,9 @@ type exchange struct {
 	ended *Verdict
 	// entered is who the exchange was allowed for; nil until it is forwarded.
 	entered belief
+	// stripped: the request came with headers that only the gate may set. socket:
+	// it has become a web socket.
+	stripped, socket bool
 	// began is when the request came, asked when it was passed on, and answered
 	// when the head of the answer came; zero if nobody wants to know, or if it did
 	// not happen.
@@ -146,7 +149,7 @@ func (x *exchange) allowed(silent look) bool {
 // speak is removed, what the gate knows is set.
 func (x *exchange) rebuild(out http.Header, rt *compiled, told *identity.Told) {
 	g, v := x.g, &x.v
-	g.strip.Strip(out)
+	x.stripped = g.strip.Strip(out)
 	identity.StripCookies(out, v.place.owns)
 	if v.UsedAuthorization && !rt.PassAuthorization {
 		delete(out, "Authorization")
@@ -177,6 +180,10 @@ func (x *exchange) filter(res *http.Response) error {
 	delete(res.Header, "X-Request-Id")
 	if streaming(res) {
 		x.h.live.last(&x.stream)
+	}
+	if res.StatusCode == http.StatusSwitchingProtocols && !x.began.IsZero() {
+		x.socket = true
+		x.g.parts.Observer.Opened(x.v.Route)
 	}
 	return nil
 }

@@ -21,6 +21,9 @@ type Observed struct {
 	// the bytes of its body.
 	Status int
 	Sent   int64
+	// Stripped is true when headers were taken from the request that only the
+	// gate may set.
+	Stripped bool
 	// Began is when the request came and Took how long it lasted. Waited is how
 	// long the upstream took for the head of its answer; negative if it gave none.
 	Began        time.Time
@@ -32,13 +35,16 @@ type Observed struct {
 type Observer interface {
 	// Observe takes o. It must not block, keep o, or change anything of it.
 	Observe(o *Observed)
+	// Opened tells that a web socket was opened on a route, by its index. Observe
+	// tells of its end, with status 101.
+	Opened(route int)
 }
 
 // told tells the observer how the exchange went. It is deferred: an exchange that
 // is cut off has an end too.
 func (x *exchange) told() {
 	o := Observed{
-		RequestID: x.id(), Request: x.came, Verdict: cmp.Or(x.ended, &x.v), Status: x.out.status, Sent: x.out.sent,
+		RequestID: x.id(), Request: x.came, Verdict: cmp.Or(x.ended, &x.v), Status: x.out.status, Sent: x.out.sent, Stripped: x.stripped,
 		Began: x.began, Took: time.Since(x.began), Waited: -1,
 	}
 	if x.v.Route >= 0 {
@@ -47,6 +53,9 @@ func (x *exchange) told() {
 		if !x.asked.IsZero() {
 			o.Upstream = rt.Upstream
 		}
+	}
+	if x.socket && o.Status == 0 {
+		o.Status = http.StatusSwitchingProtocols // written past our writer
 	}
 	if !x.answered.IsZero() {
 		o.Waited = x.answered.Sub(x.asked)

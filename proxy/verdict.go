@@ -113,6 +113,9 @@ func (v *Verdict) refuse(status int, reason Reason) {
 	v.Action, v.Status, v.Reason = Refuse, status, reason
 }
 
+// StepsUp tells whether the refusal asks for another sign-in of the same person.
+func (v *Verdict) StepsUp() bool { return v.decision.Outcome == policy.OutcomeStepUp }
+
 // reject refuses a request that has no canonical form. Method and host are kept
 // as they came, for the log alone.
 func (v *Verdict) reject(r *http.Request, err error) {

@@ -14,13 +14,15 @@ type Stripper struct {
 	// passes are names that are not stripped, the frequent ones: most headers of
 	// most requests are among them.
 	passes map[string]bool
+	// honest are names that are stripped and yet no sign of anything.
+	honest map[string]bool
 }
 
 // NewStripper returns a Stripper for the names of all known gateways and for
 // those that plans set. Give it the plans of every route: an application may
 // stand behind more than one.
 func NewStripper(plans ...*Plan) *Stripper {
-	s := &Stripper{exact: set(exact), families: set(families), framing: set(framing)}
+	s := &Stripper{exact: set(exact), families: set(families), framing: set(framing), honest: set(route)}
 	for _, p := range plans {
 		for _, name := range p.Names() {
 			s.exact[fold(name)] = true
@@ -33,6 +35,12 @@ func NewStripper(plans ...*Plan) *Stripper {
 	}
 	s.passes = frequent
 	return s
+}
+
+// route are headers that proxies in front add about the way of a request, in
+// canonical form.
+var route = []string{
+	"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Port", "X-Forwarded-Proto", "X-Forwarded-Server", "X-Real-Ip",
 }
 
 // common are headers that browsers and programs send, in canonical form.
@@ -54,13 +62,16 @@ func set(names []string) map[string]bool {
 // Strip removes from h every control and identity header. Case does not count,
 // and every character that is neither letter nor digit counts as a dash: WSGI,
 // CGI and PHP fold X_Forwarded_User, X.Forwarded.User and X-Forwarded-User
-// into one name.
-func (s *Stripper) Strip(h http.Header) {
+// into one name. It reports whether there was any that is not among the headers
+// that honest proxies add.
+func (s *Stripper) Strip(h http.Header) (forged bool) {
 	for name := range h {
 		if !s.passes[name] && s.Strips(name) {
 			delete(h, name)
+			forged = forged || !s.honest[name]
 		}
 	}
+	return forged
 }
 
 // maxName is the longest name that is folded without allocating.

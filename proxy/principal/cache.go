@@ -69,7 +69,7 @@ type shard struct {
 	bytes   int64
 
 	hits, misses [kinds]atomic.Uint64
-	evictions    atomic.Uint64
+	evictions    [kinds]atomic.Uint64
 	_            [64]byte // shards do not share a line of the processor's cache
 }
 
@@ -161,7 +161,7 @@ func (c *Cache) Keep(k Key, at Moment, id *session.Identity, s *session.Session)
 		return nil
 	}
 	e := newEntry(k, at, id, s)
-	e.cache = c
+	e.cache, e.kind = c, kindOf(s)
 	if e.until <= at.Now.UnixNano() {
 		return e
 	}
@@ -217,7 +217,7 @@ func (s *shard) evict(limit int64) {
 			continue
 		}
 		s.remove(e) // another entry is under the hand now
-		s.evictions.Add(1)
+		s.evictions[e.kind].Add(1)
 	}
 }
 

@@ -40,6 +40,7 @@ type Entry struct {
 
 	key         Key
 	cache       *Cache
+	kind        Kind
 	from, until int64 // Unix nanoseconds
 	keys        uint64
 	revocations atomic.Uint64

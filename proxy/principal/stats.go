@@ -1,5 +1,7 @@
 package principal
 
+import "gatehouse/session"
+
 // Kind is a kind of credential, for the counters.
 type Kind uint8
 
@@ -13,12 +15,19 @@ const (
 // String returns session or bearer.
 func (k Kind) String() string { return [...]string{"session", "bearer"}[k] }
 
+// kindOf is the kind of a credential with this session, nil for a bearer.
+func kindOf(s *session.Session) Kind {
+	if s == nil {
+		return Bearer
+	}
+	return Session
+}
+
 // Stats tells how a cache does. Counts only grow.
 type Stats struct {
-	// Hits and Misses count look-ups, by Kind.
-	Hits, Misses [kinds]uint64
-	// Evictions count entries that were forgotten for want of room.
-	Evictions uint64
+	// Hits and Misses count look-ups, by Kind, and Evictions the entries that were
+	// forgotten for want of room.
+	Hits, Misses, Evictions [kinds]uint64
 	// Entries is how many there are, and Bytes what they take, about.
 	Entries int
 	Bytes   int64
@@ -36,8 +45,8 @@ func (c *Cache) Stats() Stats {
 		for k := range kinds {
 			sum.Hits[k] += s.hits[k].Load()
 			sum.Misses[k] += s.misses[k].Load()
+			sum.Evictions[k] += s.evictions[k].Load()
 		}
-		sum.Evictions += s.evictions.Load()
 		s.mu.RLock()
 		sum.Entries += len(s.ring)
 		sum.Bytes += s.bytes

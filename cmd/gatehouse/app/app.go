@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"gatehouse/idp"
+	"gatehouse/internal/accesslog"
 	"gatehouse/internal/inproc"
 	"gatehouse/internal/jose"
 	"gatehouse/internal/telemetry"
@@ -60,6 +61,8 @@ type App struct {
 	cookieKeys    []session.CookieKey
 	assertionKeys []*jose.Key
 	feed          *session.Feed
+	access        *accesslog.Log // nil for none
+	accessSink    *accesslog.Sink
 	principals    *principal.Cache
 	bodies        *body.Reader
 	metrics       *telemetry.Metrics // nil when they are told nobody
@@ -94,6 +97,9 @@ func Open(ctx context.Context, plan *Plan, o Options) (*App, error) {
 func (a *App) open(ctx context.Context, plan *Plan, o Options) error {
 	if a.config.Telemetry.Listen != "" {
 		a.metrics = telemetry.New(o.Version, a.readings)
+	}
+	if err := a.openAccessLog(); err != nil {
+		return err
 	}
 	g := a.newGeneration()
 	if err := a.openFirst(ctx, g, plan, o); err != nil {

@@ -21,6 +21,8 @@ func fixed(old, new *Config) []string {
 		{"data_dir", old.DataDir, new.DataDir},
 		{"secrets_dir", old.SecretsDir, new.SecretsDir},
 		{"telemetry.listen", old.Telemetry.Listen, new.Telemetry.Listen},
+		{"telemetry.access_log", old.Telemetry.AccessLog, new.Telemetry.AccessLog},
+		{"principals", old.Principals, new.Principals},
 	} {
 		if !same(k.old, k.new) {
 			keys = append(keys, k.name)

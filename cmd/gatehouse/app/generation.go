@@ -50,7 +50,7 @@ func (a *App) assemble(ctx context.Context, g *generation, plan *Plan) error {
 		return err
 	}
 	for _, open := range []func(*generation) error{
-		a.openTokens, a.openSigner, a.openUpstreams, (*generation).openHeaders, a.openSignIn, a.openRecorder,
+		a.openTokens, a.openSigner, a.openUpstreams, (*generation).openHeaders, a.openSignIn, a.openRecorder, a.openObserver,
 	} {
 		if err := open(g); err != nil {
 			return err
@@ -76,7 +76,7 @@ func (a *App) openTokens(g *generation) error {
 		}
 		return v, work{run: v.Run}, nil
 	})
-	g.Tokens = verifier{tokens}
+	g.Tokens = verifier{tokens, a.metrics}
 	return err
 }
 

@@ -53,6 +53,7 @@ func (a *App) readings() telemetry.Readings {
 	if log := g.record.log; log != nil {
 		r.Log = logReading(log.Stats())
 	}
+	a.readingsOfTraffic(&r)
 	if shadow := g.record.shadow; shadow != nil {
 		st := shadow.Stats()
 		r.Shadow = &telemetry.Shadow{Same: st.Asked - st.Different - st.Unknown, Different: st.Different, Dropped: st.Dropped + st.Unknown}

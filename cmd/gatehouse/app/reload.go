@@ -65,6 +65,7 @@ func (a *App) reloads(ctx context.Context) {
 			a.tidy(time.Now())
 			continue
 		case <-a.asked:
+			a.reopen(ctx)
 		case <-w.Changed():
 		case <-a.bundled:
 		case <-retry.C:

@@ -8,6 +8,7 @@ import (
 
 	"gatehouse/idp"
 	"gatehouse/internal/conf"
+	"gatehouse/internal/telemetry"
 	"gatehouse/proxy"
 	"gatehouse/session"
 	"gatehouse/session/bearer"
@@ -51,16 +52,34 @@ func needsAccessToken(g *generation) bool {
 }
 
 // verifier tells the gate apart a bad token from keys that cannot be had.
-type verifier struct{ *bearer.Verifier }
+type verifier struct {
+	*bearer.Verifier
+	metrics *telemetry.Metrics // nil for nobody
+}
 
 // Verify implements proxy.TokenVerifier.
 func (v verifier) Verify(ctx context.Context, token string) (*session.Identity, error) {
 	id, err := v.Verifier.Verify(ctx, token)
+	v.count(err)
 	var bad *bearer.Error
 	if errors.As(err, &bad) && bad.Reason == bearer.Unavailable {
 		return nil, fmt.Errorf("%w: %w", proxy.ErrIssuerDown, err)
 	}
 	return id, err
+}
+
+// count counts what became of a token.
+func (v verifier) count(err error) {
+	if v.metrics == nil {
+		return
+	}
+	var bad *bearer.Error
+	switch {
+	case err == nil:
+		v.metrics.TokenVerified("")
+	case errors.As(err, &bad):
+		v.metrics.TokenVerified(string(bad.Reason))
+	}
 }
 
 // signIn is the relying party as the gate sees it.
