@@ -42,7 +42,8 @@ var edges = []edge{
 	{"proxy/identity", "session", "tells an upstream who asked"},
 	{"proxy/principal", "proxy/identity session policy", "remembers verified credentials and what follows from them, verifies none"},
 	{"proxy/body", "policy", "reads what rules may judge, and gives it back as it came; knows no rule"},
-	{"proxy/upstream", "", "carries bytes; what may pass was decided before"},
+	{"proxy/upstream", "proxy/upstream/h1", "carries bytes; what may pass was decided before"},
+	{"proxy/upstream/h1", "", "one exchange over one connection; knows no upstream by name"},
 	{"proxy/whatif", "proxy/... policy/... session", "asks the gate without a request, about a log of decisions too"},
 	{"proxy/extauthz", "proxy/... policy session", "answers the same verdict over gRPC"},
 
