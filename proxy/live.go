@@ -2,8 +2,8 @@ package proxy
 
 import (
 	"context"
-	"mime"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 )
@@ -67,12 +67,14 @@ func streaming(res *http.Response) bool {
 	if res.StatusCode == http.StatusSwitchingProtocols || res.ContentLength < 0 {
 		return true
 	}
+	const events = "text/event-stream"
 	types := res.Header["Content-Type"]
-	if len(types) == 0 {
+	if len(types) == 0 || len(types[0]) < len(events) || !strings.EqualFold(types[0][:len(events)], events) {
 		return false
 	}
-	kind, _, _ := mime.ParseMediaType(types[0])
-	return kind == "text/event-stream"
+	// Parameters may follow, after a space or not (RFC 9110 §8.3.1).
+	rest := types[0][len(events):]
+	return rest == "" || rest[0] == ';' || rest[0] == ' ' || rest[0] == '\t'
 }
 
 // begin takes s, of which began is set, under observation. The number tells

@@ -40,7 +40,7 @@ func ReadForm(w http.ResponseWriter, r *http.Request, max int64) (Form, error) {
 			Public: "the body must be application/x-www-form-urlencoded",
 		}
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, max))
+	body, err := io.ReadAll(http.MaxBytesReader(Bare(w), r.Body, max))
 	var tooLarge *http.MaxBytesError
 	if errors.As(err, &tooLarge) {
 		return Form{}, &Error{

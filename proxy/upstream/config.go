@@ -33,6 +33,11 @@ type Config struct {
 	InsecureSkipVerify bool `yaml:"insecure_skip_verify"`
 	// HTTP2 false keeps https to HTTP/1.1. Default true.
 	HTTP2 bool `yaml:"http2"`
+	// Transport is what speaks HTTP/1.1 to an http upstream: standard, the client
+	// of Go's library, or h1, gatehouse's own, which takes less of the processor.
+	// h1 leaves web sockets, event streams, gRPC and whatever is rare to standard.
+	// Default standard.
+	Transport string `yaml:"transport"`
 	// DialTimeout bounds connecting, and the TLS handshake after it. Default 5s.
 	DialTimeout time.Duration `yaml:"dial_timeout"`
 	// ResponseTimeout bounds the wait for the first byte of the answer once the
@@ -44,6 +49,12 @@ type Config struct {
 	MaxBody conf.Size `yaml:"max_body"`
 }
 
+// The two values of Config.Transport.
+const (
+	transportStandard = "standard"
+	transportH1       = "h1"
+)
+
 // The two values of Config.Host.
 const (
 	hostKeep     = "keep"
@@ -54,6 +65,7 @@ const (
 func (c *Config) Defaults() {
 	c.Host = hostKeep
 	c.HTTP2 = true
+	c.Transport = transportStandard
 	c.DialTimeout = 5 * time.Second
 	c.ResponseTimeout = 60 * time.Second
 	c.MaxBody = 64 << 20
@@ -99,6 +111,12 @@ func (c *Config) Check(r *conf.Report) {
 	}
 	if c.URL.Scheme != "https" && (c.CA != "" || c.ServerName != "" || c.InsecureSkipVerify) {
 		r.Errorf(&c.URL, "ca, server_name and insecure_skip_verify need an https:// upstream")
+	}
+	switch {
+	case c.Transport != transportStandard && c.Transport != transportH1:
+		r.Errorf(&c.Transport, "transport is standard or h1")
+	case c.Transport == transportH1 && c.URL.Scheme != "http":
+		r.Errorf(&c.Transport, "transport: h1 speaks HTTP/1.1 without TLS; it needs an http:// upstream")
 	}
 	if c.CA != "" {
 		c.CA = r.Path(c.CA)

@@ -50,7 +50,7 @@ type exchange struct {
 	url      url.URL      // where it goes
 	socket   bool         // the client asked for a web socket
 	switched bool         // and got one
-	next     *http.Transport
+	next     http.RoundTripper
 	conn     atomic.Pointer[conn] // the connection it went over last
 	interim  int                  // 1xx responses so far
 	proxy    httputil.ReverseProxy
@@ -181,6 +181,9 @@ func (x *exchange) RoundTrip(r *http.Request) (*http.Response, error) {
 		trace.Got1xxResponse = x.got1xx
 		trace.GotConn = x.gotConn
 		trace.GotFirstResponseByte = x.gotFirstByte
+	}
+	if own := x.up.own; own != nil && x.next == x.up.pooled && own.Handles(r) {
+		return own.RoundTrip(r)
 	}
 	res, err := x.next.RoundTrip(r)
 	if err != nil {

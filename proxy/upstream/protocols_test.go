@@ -36,31 +36,33 @@ func tlsApp(t *testing.T, h http.Handler) (*httptest.Server, string) {
 }
 
 func TestTLS(t *testing.T) {
-	app, ca := tlsApp(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		fmt.Fprint(w, r.Proto, " ", r.Host)
-	}))
-	trusted := func(c *upstream.Config) { c.CA = ca }
-	g := front(t, config(t, app.URL, trusted), nil)
-	if _, body := get(t, g.URL); !strings.HasPrefix(body, "HTTP/2.0 ") || "http://"+strings.Fields(body)[1] != g.URL {
-		t.Errorf("upstream was asked in %q, want HTTP/2.0 and the host of %s", body, g.URL)
-	}
-	g = front(t, config(t, app.URL, trusted, func(c *upstream.Config) { c.HTTP2 = false }), nil)
-	if _, body := get(t, g.URL); !strings.HasPrefix(body, "HTTP/1.1 ") {
-		t.Errorf("http2: false: upstream was asked in %q", body)
-	}
-	for name, change := range map[string]func(*upstream.Config){
-		"unknown ca": func(*upstream.Config) {},
-		"other name": func(c *upstream.Config) { c.CA, c.ServerName = ca, "other.test" },
-	} {
-		g = front(t, config(t, app.URL, change), nil)
-		if res, _ := get(t, g.URL); res.StatusCode != 502 || !errors.Is(g.failure(), upstream.Down) {
-			t.Errorf("%s: status %d, %v, want 502 and down", name, res.StatusCode, g.failure())
+	both(t, func(t *testing.T) {
+		app, ca := tlsApp(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			fmt.Fprint(w, r.Proto, " ", r.Host)
+		}))
+		trusted := func(c *upstream.Config) { c.CA = ca }
+		g := front(t, config(t, app.URL, trusted), nil)
+		if _, body := get(t, g.URL); !strings.HasPrefix(body, "HTTP/2.0 ") || "http://"+strings.Fields(body)[1] != g.URL {
+			t.Errorf("upstream was asked in %q, want HTTP/2.0 and the host of %s", body, g.URL)
 		}
-	}
-	g = front(t, config(t, app.URL, func(c *upstream.Config) { c.InsecureSkipVerify = true }), nil)
-	if res, _ := get(t, g.URL); res.StatusCode != 200 {
-		t.Errorf("insecure_skip_verify: status %d", res.StatusCode)
-	}
+		g = front(t, config(t, app.URL, trusted, func(c *upstream.Config) { c.HTTP2 = false }), nil)
+		if _, body := get(t, g.URL); !strings.HasPrefix(body, "HTTP/1.1 ") {
+			t.Errorf("http2: false: upstream was asked in %q", body)
+		}
+		for name, change := range map[string]func(*upstream.Config){
+			"unknown ca": func(*upstream.Config) {},
+			"other name": func(c *upstream.Config) { c.CA, c.ServerName = ca, "other.test" },
+		} {
+			g = front(t, config(t, app.URL, change), nil)
+			if res, _ := get(t, g.URL); res.StatusCode != 502 || !errors.Is(g.failure(), upstream.Down) {
+				t.Errorf("%s: status %d, %v, want 502 and down", name, res.StatusCode, g.failure())
+			}
+		}
+		g = front(t, config(t, app.URL, func(c *upstream.Config) { c.InsecureSkipVerify = true }), nil)
+		if res, _ := get(t, g.URL); res.StatusCode != 200 {
+			t.Errorf("insecure_skip_verify: status %d", res.StatusCode)
+		}
+	})
 }
 
 // h2cClient speaks HTTP/2 in clear, as a gRPC client without TLS does.
@@ -102,41 +104,43 @@ var echoCall = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 })
 
 func TestGRPC(t *testing.T) {
-	secure, ca := tlsApp(t, echoCall)
-	for name, cfg := range map[string]upstream.Config{
-		"h2c": config(t, h2cApp(t, echoCall)),
-		"tls": config(t, secure.URL, func(c *upstream.Config) { c.CA = ca }),
-	} {
-		t.Run(name, func(t *testing.T) {
-			g := front(t, cfg, nil)
-			body, feed := io.Pipe()
-			req, _ := http.NewRequest("POST", g.URL+"/orders.Orders/Watch", body)
-			req.Header.Set("Content-Type", "application/grpc")
-			req.Header.Set("Te", "trailers")
-			res, err := h2cClient(t).Do(req) // headers come before the first message
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer res.Body.Close()
-			if saw := res.Header.Get("X-Saw"); saw != "HTTP/2.0 te=trailers" {
-				t.Errorf("upstream saw %q", saw)
-			}
-			for _, message := range []string{"one", "two", "three"} {
-				io.WriteString(feed, message)
-				got := make([]byte, len(message))
-				if _, err := io.ReadFull(res.Body, got); err != nil || string(got) != message {
-					t.Fatalf("read %q, %v, want %q before the next message", got, err, message)
+	both(t, func(t *testing.T) {
+		secure, ca := tlsApp(t, echoCall)
+		for name, cfg := range map[string]upstream.Config{
+			"h2c": config(t, h2cApp(t, echoCall)),
+			"tls": config(t, secure.URL, func(c *upstream.Config) { c.CA = ca }),
+		} {
+			t.Run(name, func(t *testing.T) {
+				g := front(t, cfg, nil)
+				body, feed := io.Pipe()
+				req, _ := http.NewRequest("POST", g.URL+"/orders.Orders/Watch", body)
+				req.Header.Set("Content-Type", "application/grpc")
+				req.Header.Set("Te", "trailers")
+				res, err := h2cClient(t).Do(req) // headers come before the first message
+				if err != nil {
+					t.Fatal(err)
 				}
-			}
-			feed.Close()
-			if rest, err := io.ReadAll(res.Body); err != nil || len(rest) > 0 {
-				t.Fatalf("after the last message: %q, %v", rest, err)
-			}
-			if res.Trailer.Get("Grpc-Status") != "5" || res.Trailer.Get("Grpc-Message") != "not here" {
-				t.Errorf("trailers %v, want the status of the call", res.Trailer)
-			}
-		})
-	}
+				defer res.Body.Close()
+				if saw := res.Header.Get("X-Saw"); saw != "HTTP/2.0 te=trailers" {
+					t.Errorf("upstream saw %q", saw)
+				}
+				for _, message := range []string{"one", "two", "three"} {
+					io.WriteString(feed, message)
+					got := make([]byte, len(message))
+					if _, err := io.ReadFull(res.Body, got); err != nil || string(got) != message {
+						t.Fatalf("read %q, %v, want %q before the next message", got, err, message)
+					}
+				}
+				feed.Close()
+				if rest, err := io.ReadAll(res.Body); err != nil || len(rest) > 0 {
+					t.Fatalf("after the last message: %q, %v", rest, err)
+				}
+				if res.Trailer.Get("Grpc-Status") != "5" || res.Trailer.Get("Grpc-Message") != "not here" {
+					t.Errorf("trailers %v, want the status of the call", res.Trailer)
+				}
+			})
+		}
+	})
 }
 
 // echoSocket sends every message back, after one it was not asked for.
@@ -158,105 +162,111 @@ var echoSocket = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 })
 
 func TestWebSocket(t *testing.T) {
-	plain := httptest.NewServer(echoSocket)
-	defer plain.Close()
-	secure, ca := tlsApp(t, echoSocket)
-	for name, cfg := range map[string]upstream.Config{
-		"http": config(t, plain.URL),
-		"tls":  config(t, secure.URL, func(c *upstream.Config) { c.CA = ca }),
-		"h2c":  config(t, h2cApp(t, echoSocket)),
-	} {
-		t.Run(name, func(t *testing.T) {
-			g := front(t, cfg, func(_ http.ResponseWriter, _ *http.Request, f *upstream.Forward) {
-				f.Response = func(res *http.Response) error { res.Header.Set("X-Seen", "1"); return nil }
+	both(t, func(t *testing.T) {
+		plain := httptest.NewServer(echoSocket)
+		defer plain.Close()
+		secure, ca := tlsApp(t, echoSocket)
+		for name, cfg := range map[string]upstream.Config{
+			"http": config(t, plain.URL),
+			"tls":  config(t, secure.URL, func(c *upstream.Config) { c.CA = ca }),
+			"h2c":  config(t, h2cApp(t, echoSocket)),
+		} {
+			t.Run(name, func(t *testing.T) {
+				g := front(t, cfg, func(_ http.ResponseWriter, _ *http.Request, f *upstream.Forward) {
+					f.Response = func(res *http.Response) error { res.Header.Set("X-Seen", "1"); return nil }
+				})
+				ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+				defer cancel()
+				c, res, err := websocket.Dial(ctx, g.URL+"/ws?x=1", nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer c.CloseNow()
+				if res.Header.Get("X-Seen") != "1" {
+					t.Error("the 101 went past Forward.Response")
+				}
+				c.SetReadLimit(1 << 20)
+				for _, message := range []string{"hello", "short", strings.Repeat("m", 500), strings.Repeat("l", 70_000)} {
+					if message != "hello" {
+						c.Write(ctx, websocket.MessageText, []byte(message))
+					}
+					if _, p, err := c.Read(ctx); err != nil || string(p) != message {
+						t.Fatalf("read %d bytes, %v, want %d", len(p), err, len(message))
+					}
+				}
+				if err := c.Close(websocket.StatusNormalClosure, ""); err != nil {
+					t.Errorf("close: %v", err)
+				}
 			})
-			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-			defer cancel()
-			c, res, err := websocket.Dial(ctx, g.URL+"/ws?x=1", nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer c.CloseNow()
-			if res.Header.Get("X-Seen") != "1" {
-				t.Error("the 101 went past Forward.Response")
-			}
-			c.SetReadLimit(1 << 20)
-			for _, message := range []string{"hello", "short", strings.Repeat("m", 500), strings.Repeat("l", 70_000)} {
-				if message != "hello" {
-					c.Write(ctx, websocket.MessageText, []byte(message))
-				}
-				if _, p, err := c.Read(ctx); err != nil || string(p) != message {
-					t.Fatalf("read %d bytes, %v, want %d", len(p), err, len(message))
-				}
-			}
-			if err := c.Close(websocket.StatusNormalClosure, ""); err != nil {
-				t.Errorf("close: %v", err)
-			}
-		})
-	}
+		}
+	})
 }
 
 func TestWebSocketIsClosedWhenItsRightEnds(t *testing.T) {
-	app := httptest.NewServer(echoSocket)
-	defer app.Close()
-	end, done := make(chan bool), make(chan bool)
-	up, err := upstream.New("app", config(t, app.URL), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	g := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		ctx, cancel := context.WithCancel(r.Context())
-		go func() { <-end; cancel() }()
-		defer close(done)
-		defer func() { recover() }()
-		up.Forward(w, r.WithContext(ctx), upstream.Forward{Path: "/", Websocket: true})
-	}))
-	defer g.Close()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-	defer cancel()
-	c, _, err := websocket.Dial(ctx, g.URL, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.CloseNow()
-	if _, p, err := c.Read(ctx); err != nil || string(p) != "hello" {
-		t.Fatalf("read %q, %v", p, err)
-	}
-	end <- true
-	_, _, err = c.Read(ctx)
-	if status := websocket.CloseStatus(err); status != websocket.StatusPolicyViolation {
-		t.Errorf("close status %d (%v), want 1008", status, err)
-	}
-	select {
-	case <-done:
-	case <-time.After(5 * time.Second):
-		t.Error("Forward still runs")
-	}
+	both(t, func(t *testing.T) {
+		app := httptest.NewServer(echoSocket)
+		defer app.Close()
+		end, done := make(chan bool), make(chan bool)
+		up, err := upstream.New("app", config(t, app.URL), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		g := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			ctx, cancel := context.WithCancel(r.Context())
+			go func() { <-end; cancel() }()
+			defer close(done)
+			defer func() { recover() }()
+			up.Forward(w, r.WithContext(ctx), upstream.Forward{Path: "/", Websocket: true})
+		}))
+		defer g.Close()
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		c, _, err := websocket.Dial(ctx, g.URL, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.CloseNow()
+		if _, p, err := c.Read(ctx); err != nil || string(p) != "hello" {
+			t.Fatalf("read %q, %v", p, err)
+		}
+		end <- true
+		_, _, err = c.Read(ctx)
+		if status := websocket.CloseStatus(err); status != websocket.StatusPolicyViolation {
+			t.Errorf("close status %d (%v), want 1008", status, err)
+		}
+		select {
+		case <-done:
+		case <-time.After(5 * time.Second):
+			t.Error("Forward still runs")
+		}
+	})
 }
 
 func TestOtherUpgradesAreNotRelayed(t *testing.T) {
-	var header http.Header
-	app := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { header = r.Header }))
-	defer app.Close()
-	g := front(t, config(t, app.URL), nil)
-	for _, head := range []string{
-		"GET / HTTP/1.1\r\nConnection: Upgrade, HTTP2-Settings, close\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n",
-		"GET / HTTP/1.1\r\nConnection: Upgrade, close\r\nUpgrade: H2C\r\nHTTP2-Settings: AAMAAABk\r\n",
-		"GET / HTTP/1.1\r\nConnection: Upgrade, close\r\nUpgrade: h2c, websocket\r\n",
-		"GET / HTTP/1.1\r\nConnection: Upgrade, close\r\nUpgrade: websocket\r\nUpgrade: h2c\r\n",
-		"GET / HTTP/1.1\r\nConnection: Upgrade, close\r\nUpgrade: foo\r\n",
-		"GET / HTTP/1.1\r\nConnection: close\r\nUpgrade: websocket\r\n",
-		"GET / HTTP/1.0\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n",
-		"POST / HTTP/1.1\r\nConnection: Upgrade, close\r\nUpgrade: websocket\r\nContent-Length: 0\r\n",
-	} {
-		header = nil
-		if out := speak(t, g.URL, head+"Host: a\r\n\r\n"); !strings.HasPrefix(out, "HTTP/1.1 200") && !strings.HasPrefix(out, "HTTP/1.0 200") {
-			t.Errorf("%q: %q, want an ordinary answer", head, out)
-		}
-		for _, name := range []string{"Upgrade", "Http2-Settings", "Connection"} {
-			if v, ok := header[name]; ok {
-				t.Errorf("%q: %s: %q reached the upstream", head, name, v)
+	both(t, func(t *testing.T) {
+		var header http.Header
+		app := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { header = r.Header }))
+		defer app.Close()
+		g := front(t, config(t, app.URL), nil)
+		for _, head := range []string{
+			"GET / HTTP/1.1\r\nConnection: Upgrade, HTTP2-Settings, close\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n",
+			"GET / HTTP/1.1\r\nConnection: Upgrade, close\r\nUpgrade: H2C\r\nHTTP2-Settings: AAMAAABk\r\n",
+			"GET / HTTP/1.1\r\nConnection: Upgrade, close\r\nUpgrade: h2c, websocket\r\n",
+			"GET / HTTP/1.1\r\nConnection: Upgrade, close\r\nUpgrade: websocket\r\nUpgrade: h2c\r\n",
+			"GET / HTTP/1.1\r\nConnection: Upgrade, close\r\nUpgrade: foo\r\n",
+			"GET / HTTP/1.1\r\nConnection: close\r\nUpgrade: websocket\r\n",
+			"GET / HTTP/1.0\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n",
+			"POST / HTTP/1.1\r\nConnection: Upgrade, close\r\nUpgrade: websocket\r\nContent-Length: 0\r\n",
+		} {
+			header = nil
+			if out := speak(t, g.URL, head+"Host: a\r\n\r\n"); !strings.HasPrefix(out, "HTTP/1.1 200") && !strings.HasPrefix(out, "HTTP/1.0 200") {
+				t.Errorf("%q: %q, want an ordinary answer", head, out)
+			}
+			for _, name := range []string{"Upgrade", "Http2-Settings", "Connection"} {
+				if v, ok := header[name]; ok {
+					t.Errorf("%q: %s: %q reached the upstream", head, name, v)
+				}
 			}
 		}
-	}
+	})
 }

@@ -14,6 +14,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"gatehouse/proxy/upstream/h1"
 )
 
 const (
@@ -38,6 +40,7 @@ type Upstream struct {
 	trouble *log.Logger   // of what happens after a response has begun
 	buffers bufferPool
 
+	own     *h1.Transport   // the ordinary way for what it handles; nil for none
 	pooled  *http.Transport // the ordinary way
 	streams *http.Transport // no limit on the first byte
 	sockets *http.Transport // HTTP/1.1: web sockets start as an upgrade of it
@@ -66,6 +69,9 @@ func New(name string, cfg Config, to *slog.Logger) (*Upstream, error) {
 	if cfg.URL.Scheme == "https" {
 		u.scheme = "https"
 	}
+	if cfg.Transport == transportH1 && cfg.URL.Scheme == "http" {
+		u.own = cfg.own()
+	}
 	u.pooled = cfg.transport(trust)
 	u.streams = cfg.transport(trust)
 	u.streams.ResponseHeaderTimeout = 0
@@ -89,10 +95,13 @@ func (u *Upstream) Close() {
 	for _, t := range []*http.Transport{u.pooled, u.streams, u.sockets, u.alone} {
 		t.CloseIdleConnections()
 	}
+	if u.own != nil {
+		u.own.CloseIdleConnections()
+	}
 }
 
 // choose returns the connections a request may use.
-func (u *Upstream) choose(r *http.Request, socket bool) *http.Transport {
+func (u *Upstream) choose(r *http.Request, socket bool) http.RoundTripper {
 	switch {
 	case socket:
 		return u.sockets
@@ -104,6 +113,18 @@ func (u *Upstream) choose(r *http.Request, socket bool) *http.Transport {
 		return u.streams
 	}
 	return u.pooled
+}
+
+// own returns our own client for c, an http upstream.
+func (c *Config) own() *h1.Transport {
+	addr := c.URL.Host
+	if c.URL.Port() == "" {
+		addr = net.JoinHostPort(c.URL.Hostname(), "80")
+	}
+	return h1.New(h1.Options{
+		Addr: addr, DialTimeout: c.DialTimeout, ResponseTimeout: c.ResponseTimeout,
+		IdleTimeout: idleTimeout, MaxIdle: idlePerHost, MaxHeader: maxHeader,
+	})
 }
 
 // streams reports whether the answer may take as long as it likes.
