@@ -29,6 +29,8 @@ type exchange struct {
 	ended *Verdict
 	// entered is who the exchange was allowed for; nil until it is forwarded.
 	entered belief
+	// relay carries a web socket once it is agreed on; nil for none.
+	relay func()
 	// stripped: the request came with headers that only the gate may set. socket:
 	// it has become a web socket.
 	stripped, socket bool
@@ -87,7 +89,11 @@ func (x *exchange) forward(r *http.Request) {
 		h.log.WarnContext(r.Context(), "identity header left out: its value has control characters", "request_id", x.id(), "http.route", rt.Name, "user.id", v.Identity.Subject)
 	}
 	r = x.observe(r)
-	defer x.leave()
+	defer func() {
+		if x.relay == nil {
+			x.leave()
+		}
+	}()
 	if v.body != nil {
 		r.Body = v.body.Body()
 	}
@@ -102,6 +108,7 @@ func (x *exchange) forward(r *http.Request) {
 		Headers:   func(out http.Header) { x.rebuild(out, rt, told) },
 		Response:  x.filter,
 		Failed:    x.failed,
+		Switched:  func(relay func()) { x.relay = relay },
 	})
 }
 

@@ -77,6 +77,11 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	ok := g.locate(r, &x.v)
 	x.name(r)
 	h.serve(&x.out, r, x, ok)
+	if x.relay != nil {
+		// From here, so that a web socket keeps no deep stack for as long as it lasts.
+		defer x.leave()
+		x.relay()
+	}
 }
 
 // serve answers a request that has been located, if ok.

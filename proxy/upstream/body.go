@@ -18,6 +18,7 @@ type requestBody struct {
 	// silence is how long it may be silent.
 	silence time.Duration
 	err     atomic.Pointer[error]
+	closed  atomic.Bool
 }
 
 // slowest is how long a client may be silent in the middle of a body. Without
@@ -25,6 +26,9 @@ type requestBody struct {
 const slowest = 30 * time.Second
 
 func (b *requestBody) Read(p []byte) (int, error) {
+	if b.closed.Load() {
+		return 0, http.ErrBodyReadAfterClose
+	}
 	b.deadline(time.Now().Add(b.silence))
 	n, err := b.ReadCloser.Read(p)
 	if err == io.EOF {
@@ -35,6 +39,14 @@ func (b *requestBody) Read(p []byte) (int, error) {
 		b.err.CompareAndSwap(nil, &err)
 	}
 	return n, err
+}
+
+// Close ends reading, for a goroutine of the transport that is still at it when
+// the handler returns. The client's body itself is the server's to close: closing
+// it reads what is left, and that may never come.
+func (b *requestBody) Close() error {
+	b.closed.Store(true)
+	return nil
 }
 
 // deadline sets when reading ends; what has no deadlines, as a recorder in a

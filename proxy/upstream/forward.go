@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptrace"
-	"net/http/httputil"
 	"net/textproto"
 	"net/url"
 	"strings"
@@ -33,6 +32,12 @@ type Forward struct {
 	// passed on as one only then: two readers of one request would disagree
 	// some day.
 	Websocket bool
+	// Switched takes what is left to do for a web socket once it is agreed on:
+	// relay carries its bytes and returns when it has ended. It must be called
+	// once, before the handler returns; a caller that does so after its deep
+	// frames have returned keeps a small stack for as long as the socket lasts.
+	// Nil lets Forward call it.
+	Switched func(relay func())
 	// Response judges and changes status and headers before they are written;
 	// an error is answered through Failed. May be nil.
 	Response func(*http.Response) error
@@ -49,22 +54,21 @@ type exchange struct {
 	body     *requestBody // nil without a body
 	url      url.URL      // where it goes
 	socket   bool         // the client asked for a web socket
-	switched bool         // and got one
+	switched *socket      // and got this one
 	next     http.RoundTripper
 	conn     atomic.Pointer[conn] // the connection it went over last
 	interim  int                  // 1xx responses so far
-	proxy    httputil.ReverseProxy
 }
 
 // Forward passes r on and writes the answer to w. It returns when the answer
-// has been written, or the web socket has ended. The context of r must end with
-// the exchange, as the server of net/http sees to; the body of r is Forward's.
+// has been written, or the web socket has ended or been given to Switched. The
+// context of r must end with the exchange, as the server of net/http sees to; the
+// body of r is Forward's.
 //
 // Cancelling the context of r ends the exchange at any time: a web socket gets
 // a close frame with status 1008 if the upstream is between two frames, a body
-// is cut off. Like net/http/httputil.ReverseProxy it panics with
-// http.ErrAbortHandler when a body breaks off after it has begun: let that
-// reach the server, it is how the client learns of it.
+// is cut off. It panics with http.ErrAbortHandler when a body breaks off after it
+// has begun: let that reach the server, it is how the client learns of it.
 func (u *Upstream) Forward(w http.ResponseWriter, r *http.Request, as Forward) {
 	x := &exchange{up: u, as: as, in: r, socket: as.Websocket}
 	x.next = u.choose(r, x.socket)
@@ -85,15 +89,11 @@ func (u *Upstream) Forward(w http.ResponseWriter, r *http.Request, as Forward) {
 		}
 		r.Body = x.body
 	}
-	x.proxy = httputil.ReverseProxy{
-		Rewrite:        x.rewrite,
-		Transport:      x,
-		ModifyResponse: x.received,
-		ErrorHandler:   x.gaveUp,
-		BufferPool:     &u.buffers,
-		ErrorLog:       u.trouble,
+	if x.socket {
+		x.converse(w, func() { x.carry(w) })
+		return
 	}
-	x.proxy.ServeHTTP(w, r)
+	x.carry(w)
 }
 
 var (
@@ -125,37 +125,6 @@ func (x *exchange) target() error {
 	return nil
 }
 
-// rewrite makes the request the upstream sees.
-func (x *exchange) rewrite(pr *httputil.ProxyRequest) {
-	*pr.Out.URL = x.url
-	switch {
-	case x.up.ownHost:
-		pr.Out.Host = x.up.host
-	case x.as.Host != "":
-		pr.Out.Host = x.as.Host
-	}
-	h := pr.Out.Header
-	if x.as.Headers != nil {
-		x.as.Headers(h)
-	}
-	for _, name := range dropped {
-		delete(h, name)
-	}
-	if x.socket {
-		h["Connection"], h["Upgrade"] = []string{"Upgrade"}, []string{"websocket"}
-	}
-	// Trailers come after the decision and could name any header.
-	pr.Out.Trailer = nil
-	keepOnce(h)
-}
-
-// dropped are fields that speak to the next hop or change what was decided on.
-// Expect goes because the answer to it has been given here.
-var dropped = []string{
-	"Connection", "Upgrade", "Http2-Settings", "Expect", "Trailer", "Keep-Alive", "Proxy-Connection",
-	"X-Http-Method-Override", "X-Http-Method", "X-Method-Override",
-}
-
 // keepOnce stops net/http from sending a request twice. It takes these fields
 // of the client as leave to repeat any request without a body; it looks them
 // up in canonical case, and on the wire case means nothing.
@@ -172,19 +141,16 @@ var idempotency = [...]struct{ known, plain string }{
 	{"Idempotency-Key", "idempotency-key"}, {"X-Idempotency-Key", "x-idempotency-key"},
 }
 
-// RoundTrip sends the request. It hooks into the trace that ReverseProxy has
-// made for this one request: interim responses of an upstream are counted and
-// not passed on, since they would bypass the response filter and clear what
-// the gate has set; and the connection is watched.
-func (x *exchange) RoundTrip(r *http.Request) (*http.Response, error) {
-	if trace := httptrace.ContextClientTrace(r.Context()); trace != nil {
-		trace.Got1xxResponse = x.got1xx
-		trace.GotConn = x.gotConn
-		trace.GotFirstResponseByte = x.gotFirstByte
-	}
+// send asks the upstream. Interim responses are counted and not passed on, since
+// they would bypass the response filter and clear what the gate has set; and the
+// connections of net/http are watched.
+func (x *exchange) send(r *http.Request) (*http.Response, error) {
 	if own := x.up.own; own != nil && x.next == x.up.pooled && own.Handles(r) {
 		return own.RoundTrip(r)
 	}
+	r = r.WithContext(httptrace.WithClientTrace(r.Context(), &httptrace.ClientTrace{
+		Got1xxResponse: x.got1xx, GotConn: x.gotConn, GotFirstResponseByte: x.gotFirstByte,
+	}))
 	res, err := x.next.RoundTrip(r)
 	if err != nil {
 		return nil, err
@@ -252,16 +218,13 @@ func (x *exchange) bad(cause error) error {
 	return &Error{Upstream: x.up.name, Class: BadResponse, cause: cause}
 }
 
-// gaveUp is fail for ReverseProxy.
-func (x *exchange) gaveUp(w http.ResponseWriter, _ *http.Request, err error) { x.fail(w, err) }
-
-// fail answers through the caller, or cuts the connection when the answer has
-// begun.
+// fail answers through the caller. That a web socket was agreed on is no
+// failure.
 func (x *exchange) fail(w http.ResponseWriter, err error) {
-	failure := x.failure(err)
-	if x.switched {
-		panic(http.ErrAbortHandler)
+	if errors.Is(err, errSwitched) {
+		return
 	}
+	failure := x.failure(err)
 	if x.as.Failed == nil {
 		w.WriteHeader(failure.Class.Status())
 		return

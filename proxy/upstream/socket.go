@@ -5,14 +5,19 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+	"net"
 	"net/http"
+	"net/http/httputil"
 	"strings"
 )
 
 var errUnasked = errors.New("switched protocols unasked")
 
+var errSwitched = errors.New("the connection is a web socket now")
+
 // upgraded judges a 101. One that was not asked for would turn the pooled
-// connection into a tunnel.
+// connection into a tunnel. One that is accepted is returned as errSwitched,
+// and converse goes on with it.
 func (x *exchange) upgraded(res *http.Response) error {
 	up := res.Header["Upgrade"]
 	conn, ok := res.Body.(io.ReadWriteCloser)
@@ -26,9 +31,12 @@ func (x *exchange) upgraded(res *http.Response) error {
 	}
 	// The filter of the caller may have taken these for hop-by-hop fields.
 	res.Header["Connection"], res.Header["Upgrade"] = []string{"Upgrade"}, []string{"websocket"}
-	res.Body = &socket{ReadWriteCloser: conn, ctx: x.in.Context()}
-	x.switched = true
-	return nil
+	x.switched = &socket{
+		ReadWriteCloser: conn, ctx: x.in.Context(),
+		wire: x.conn.Load(), secure: x.up.scheme == "https", answer: *res, large: x.up.large,
+	}
+	res.Body = http.NoBody // it is closed with the error, and the socket is not to be
+	return errSwitched
 }
 
 // closePolicy is an unmasked close frame with status 1008, policy violation
@@ -43,6 +51,12 @@ var errEnded = errors.New("the right to this web socket has ended")
 type socket struct {
 	io.ReadWriteCloser
 	ctx    context.Context
+	wire   *conn         // below ReadWriteCloser, where reads get deadlines; may be nil
+	secure bool          // TLS is between the two
+	answer http.Response // the 101, without a body, until it is written
+	client net.Conn      // once it is
+	early  []byte        // what the client sent before it was
+	large  httputil.BufferPool
 	frames frames
 	ended  bool
 }
@@ -59,8 +73,8 @@ func (s *socket) Read(p []byte) (int, error) {
 	if !s.frames.between() || len(p) < len(closePolicy) {
 		return 0, errEnded
 	}
-	// ReverseProxy closed the upstream's side when ctx ended, so no frame of
-	// the upstream can follow this one.
+	// The upstream's side was closed when ctx ended, so no frame of the
+	// upstream can follow this one.
 	s.ended = true
 	return copy(p, closePolicy), nil
 }

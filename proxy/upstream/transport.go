@@ -26,6 +26,9 @@ const (
 	// maxHeader bounds the headers of a response, as the head of a request is.
 	maxHeader = 64 << 10
 	copySize  = 32 << 10
+	// handshake is the size of the buffers that most requests for a web socket
+	// and their answers fit in. The connection is not used for another.
+	handshake = 1 << 10
 )
 
 // Upstream is one application and the connections to it. It is safe for
@@ -39,6 +42,7 @@ type Upstream struct {
 	silence time.Duration // of a client in the middle of a body
 	trouble *log.Logger   // of what happens after a response has begun
 	buffers bufferPool
+	large   httputil.BufferPool // for web sockets: buffers, unless a test counts
 
 	own     *h1.Transport   // the ordinary way for what it handles; nil for none
 	pooled  *http.Transport // the ordinary way
@@ -66,6 +70,7 @@ func New(name string, cfg Config, to *slog.Logger) (*Upstream, error) {
 		ownHost: cfg.Host == hostUpstream, maxBody: int64(cfg.MaxBody), silence: slowest,
 	}
 	u.buffers.New = func() any { return new([copySize]byte) }
+	u.large = &u.buffers
 	if cfg.URL.Scheme == "https" {
 		u.scheme = "https"
 	}
@@ -78,6 +83,7 @@ func New(name string, cfg Config, to *slog.Logger) (*Upstream, error) {
 	u.sockets = cfg.transport(trust)
 	u.sockets.ResponseHeaderTimeout = 0
 	u.sockets.Protocols = protocols(false, false)
+	u.sockets.ReadBufferSize, u.sockets.WriteBufferSize = handshake, handshake
 	u.alone = cfg.transport(trust)
 	u.alone.DisableKeepAlives = true
 	if cfg.URL.Scheme == "https" {

@@ -1,0 +1,216 @@
+package upstream
+
+import (
+	"io"
+	"net/http"
+	"net/textproto"
+	"slices"
+	"strings"
+)
+
+// carry sends the request and writes the answer. What goes wrong before the
+// answer has begun is answered by fail; what goes wrong later panics with
+// http.ErrAbortHandler.
+func (x *exchange) carry(w http.ResponseWriter) {
+	out := x.outgoing()
+	if x.body != nil {
+		defer x.body.Close()
+	}
+	res, err := x.send(out)
+	if err == nil {
+		if res.StatusCode != http.StatusSwitchingProtocols {
+			dropHopByHop(res.Header)
+		}
+		if err = x.received(res); err != nil {
+			res.Body.Close()
+		}
+	}
+	if err != nil {
+		x.fail(w, err)
+		return
+	}
+	x.answer(w, res)
+}
+
+// outgoing makes the request the upstream sees. Its headers are put together from
+// those that came, without what speaks to this hop alone; the values are shared
+// with them, so whoever changes one puts another list in its place.
+func (x *exchange) outgoing() *http.Request {
+	in := x.in.Header
+	h := make(http.Header, len(in)+8)
+	for name, values := range in {
+		if !hopByHop(name) {
+			h[name] = values
+		}
+	}
+	dropNamed(h, in["Connection"])
+	if hasToken(in["Te"], "trailers") {
+		h["Te"] = trailersOnly
+	}
+	if x.as.Headers != nil {
+		x.as.Headers(h)
+	}
+	for i := range dropped {
+		delete(h, dropped[i])
+	}
+	if x.socket {
+		h["Connection"], h["Upgrade"] = []string{"Upgrade"}, []string{"websocket"}
+	}
+	keepOnce(h)
+	if _, given := h["User-Agent"]; !given {
+		h["User-Agent"] = noUserAgent // or net/http would send one of its own
+	}
+	// Trailers come after the decision and could name any header, so there are
+	// none.
+	out := x.in.WithContext(x.in.Context())
+	out.URL, out.Header, out.Trailer, out.Close, out.Body = &x.url, h, nil, false, nil
+	if x.body != nil {
+		out.Body = x.body
+	}
+	switch {
+	case x.up.ownHost:
+		out.Host = x.up.host
+	case x.as.Host != "":
+		out.Host = x.as.Host
+	}
+	return out
+}
+
+// Lists that requests share. Nobody writes to them.
+var (
+	trailersOnly = []string{"trailers"}
+	noUserAgent  = []string{""}
+)
+
+// hopByHop tells whether a field speaks to the next hop alone (RFC 9110 §7.6.1),
+// or is one that no client is believed.
+func hopByHop(name string) bool {
+	switch name {
+	case "Connection", "Proxy-Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization", "Te", "Trailer",
+		"Transfer-Encoding", "Upgrade", "Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto":
+		return true
+	}
+	return false
+}
+
+// dropNamed removes the fields that a Connection field names.
+func dropNamed(h http.Header, connection []string) {
+	for _, line := range connection {
+		for name := range strings.SplitSeq(line, ",") {
+			if name = textproto.TrimString(name); name != "" {
+				h.Del(name)
+			}
+		}
+	}
+}
+
+// dropHopByHop removes from an answer what speaks to this hop alone.
+func dropHopByHop(h http.Header) {
+	dropNamed(h, h["Connection"])
+	for name := range h {
+		switch name {
+		case "Connection", "Proxy-Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization", "Te", "Trailer",
+			"Transfer-Encoding", "Upgrade":
+			delete(h, name)
+		}
+	}
+}
+
+func hasToken(lines []string, token string) bool {
+	for _, line := range lines {
+		for word := range strings.SplitSeq(line, ",") {
+			if strings.EqualFold(textproto.TrimString(word), token) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// dropped are fields that change what was decided on, and those that the caller's
+// Headers must not bring back. Expect goes because the answer to it has been given
+// here.
+var dropped = [...]string{
+	"Connection", "Upgrade", "Http2-Settings", "Expect", "Trailer", "Keep-Alive", "Proxy-Connection",
+	"X-Http-Method-Override", "X-Http-Method", "X-Method-Override",
+}
+
+// answer writes status, headers, body and trailers.
+func (x *exchange) answer(w http.ResponseWriter, res *http.Response) {
+	h := w.Header()
+	add(h, res.Header)
+	announced := len(res.Trailer)
+	if announced > 0 {
+		names := make([]string, 0, announced)
+		for name := range res.Trailer {
+			names = append(names, name)
+		}
+		h.Add("Trailer", strings.Join(names, ", "))
+	}
+	w.WriteHeader(res.StatusCode)
+	if err := x.copyBody(w, res); err != nil {
+		res.Body.Close()
+		x.up.trouble.Printf("upstream %q: the answer broke off: %v", x.up.name, err)
+		panic(http.ErrAbortHandler)
+	}
+	res.Body.Close() // now its trailers are known
+	if len(res.Trailer) > 0 {
+		x.trail(w, res, announced)
+	}
+}
+
+// trail writes the trailers. Those that were not announced need a prefix to be
+// taken for trailers (http.TrailerPrefix).
+func (x *exchange) trail(w http.ResponseWriter, res *http.Response, announced int) {
+	// A short body must be sent in chunks too, or there is no place for trailers.
+	_ = http.NewResponseController(w).Flush()
+	h := w.Header()
+	if len(res.Trailer) == announced {
+		add(h, res.Trailer)
+		return
+	}
+	for name, values := range res.Trailer {
+		h[http.TrailerPrefix+name] = values
+	}
+}
+
+// add puts the fields of src behind those of h.
+func add(h, src http.Header) {
+	for name, values := range src {
+		if before := h[name]; len(before) > 0 {
+			values = append(slices.Clip(before), values...)
+		}
+		h[name] = values
+	}
+}
+
+// copyBody writes the body as it comes; what may last is sent on at once.
+func (x *exchange) copyBody(w http.ResponseWriter, res *http.Response) error {
+	if res.Body == http.NoBody || res.ContentLength == 0 {
+		return nil
+	}
+	// What cannot flush, as a recorder in a test, does not stream.
+	flush := func() {}
+	if res.ContentLength < 0 || strings.HasPrefix(res.Header.Get("Content-Type"), "text/event-stream") {
+		out := http.NewResponseController(w)
+		flush = func() { _ = out.Flush() }
+	}
+	flush() // the head first: its body may take its time
+	buf := x.up.buffers.Get()
+	defer x.up.buffers.Put(buf)
+	for {
+		n, err := res.Body.Read(buf)
+		if n > 0 {
+			if _, err := w.Write(buf[:n]); err != nil {
+				return err
+			}
+			flush()
+		}
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
