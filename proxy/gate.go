@@ -135,6 +135,9 @@ type Parts struct {
 	Principals *principal.Cache
 	// Observer is told of each request at its end; nil for nobody.
 	Observer Observer
+	// Written says that the Observer writes each request down, so that a refusal
+	// needs no other line in the log.
+	Written bool
 	// Recorder is told of decisions; nil for nobody.
 	Recorder Recorder
 	// Bodies reads the bodies that rules judge. Gates that share one share its

@@ -47,6 +47,7 @@ func (a *App) openObserver(g *generation) error {
 		}
 		o.upstreams = a.metrics.Upstreams(names)
 	}
+	g.Written = o.log != nil
 	if o.log != nil || o.requests != nil {
 		g.Observer = o
 	}
