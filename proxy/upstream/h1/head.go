@@ -39,9 +39,9 @@ var (
 // readHead reads up to the head of the final answer.
 func (x *exchange) readHead(c *conn) error {
 	for i := range max1xx + 1 {
-		text, err := c.head(int(x.t.MaxHeader))
+		text, err := c.head(int(x.t.MaxHeader), i)
 		if err != nil {
-			return brokenOff(err, i)
+			return err
 		}
 		final, err := x.parse(text)
 		if err != nil {
@@ -59,9 +59,9 @@ func (x *exchange) readHead(c *conn) error {
 }
 
 // head takes the lines up to an empty one, which it leaves out, from the
-// connection. An end before the first byte is returned as it is; after it, it
-// is no longer the absence of an answer.
-func (c *conn) head(limit int) (string, error) {
+// connection. An end before the first byte is returned as it is; after it, or
+// after earlier heads of the same answer, it is not the absence of an answer.
+func (c *conn) head(limit, earlier int) (string, error) {
 	start, seen := 0, 0 // of the line, and how far there is no line feed
 	for {
 		b := c.buffered()
@@ -95,12 +95,12 @@ func (c *conn) head(limit int) (string, error) {
 			c.grow()
 		}
 		if err := c.fill(); err != nil {
-			return "", brokenOff(err, len(b))
+			return "", brokenOff(err, len(b)+earlier)
 		}
 	}
 }
 
-// brokenOff is err after n bytes of a head.
+// brokenOff is err after n bytes or heads.
 func brokenOff(err error, n int) error {
 	switch {
 	case n == 0, errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, net.ErrClosed):

@@ -194,7 +194,7 @@ func kindOf(name string) kind {
 		if is("Connection") {
 			return connection
 		}
-		if is("User-Agent") {
+		if name == "User-Agent" {
 			return single
 		}
 		if is("Keep-Alive") {
