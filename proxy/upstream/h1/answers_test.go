@@ -103,6 +103,7 @@ func TestBodiesThatBreak(t *testing.T) {
 		"in the trailers":        {chunks + "4\r\nhalf\r\n0\r\nA: 1\r\n", "half", true},
 		"bare LF after size":     {chunks + "4\nhalf\r\n0\r\n\r\n", "", false},
 		"bare LF after data":     {chunks + "4\r\nhalf\n0\r\n\r\n", "half", false},
+		"CR alone after data":    {chunks + "4\r\nhalf\r0\r\n\r\n", "half", false},
 		"no CRLF after data":     {chunks + "4\r\nhalf0\r\n\r\n", "half", false},
 		"size not a number":      {chunks + "4\r\nhalf\r\n0x1\r\na\r\n0\r\n\r\n", "half", false},
 		"signed size":            {chunks + "+4\r\nhalf\r\n0\r\n\r\n", "", false},

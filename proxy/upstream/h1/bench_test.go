@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -90,41 +91,59 @@ func reportCPU(b *testing.B, since time.Duration) {
 	b.ReportMetric(float64(cpu()-since)/float64(b.N), "cpu-ns/op")
 }
 
-// BenchmarkRoundTrip is one small GET over a kept connection, context and all,
+// BenchmarkRoundTrip is one exchange over a kept connection, context and all,
 // by h1 and by a tuned http.Transport.
 func BenchmarkRoundTrip(b *testing.B) {
-	addr := responder(b, answer66)
-	for name, tr := range map[string]http.RoundTripper{
-		"h1": h1.New(h1.Options{Addr: addr, ResponseTimeout: time.Minute}),
-		"net-http": &http.Transport{
+	large := "HTTP/1.1 200 OK\r\nContent-Length: 65536\r\n\r\n" + strings.Repeat("x", 65536)
+	chunks := "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" +
+		strings.Repeat("800\r\n"+strings.Repeat("x", 0x800)+"\r\n", 8) + "0\r\n\r\n"
+	b.Run("small", func(b *testing.B) { compareClients(b, answer66, "") })
+	b.Run("post", func(b *testing.B) { compareClients(b, answer66, strings.Repeat("x", 500)+"body!") })
+	b.Run("64k", func(b *testing.B) { compareClients(b, large, "") })
+	b.Run("16k-chunks", func(b *testing.B) { compareClients(b, chunks, "") })
+}
+
+func compareClients(b *testing.B, answer, body string) {
+	addr := responder(b, answer)
+	one := func(tr http.RoundTripper, r *http.Request, buf []byte) {
+		ctx, cancel := context.WithCancel(context.Background())
+		defer cancel()
+		r = r.WithContext(ctx)
+		if body != "" {
+			r.Method, r.ContentLength, r.Body = "POST", int64(len(body)), io.NopCloser(strings.NewReader(body))
+		}
+		exchange(b, tr, r, buf)
+	}
+	for _, c := range []struct {
+		name string
+		http.RoundTripper
+	}{
+		{"h1", h1.New(h1.Options{Addr: addr, ResponseTimeout: time.Minute})},
+		{"net-http", &http.Transport{
 			MaxIdleConnsPerHost: 512, DisableCompression: true, ResponseHeaderTimeout: time.Minute,
 			MaxResponseHeaderBytes: 64 << 10,
-		},
+		}},
 	} {
-		b.Run(name+"/serial", func(b *testing.B) {
+		b.Run(c.name+"/serial", func(b *testing.B) {
 			b.ReportAllocs()
 			buf, r := make([]byte, 32<<10), benchRequest(addr)
 			defer reportCPU(b, cpu())
 			for b.Loop() {
-				ctx, cancel := context.WithCancel(context.Background())
-				exchange(b, tr, r.WithContext(ctx), buf)
-				cancel()
+				one(c, r, buf)
 			}
 		})
-		b.Run(name+"/parallel", func(b *testing.B) {
+		b.Run(c.name+"/parallel", func(b *testing.B) {
 			b.ReportAllocs()
 			b.SetParallelism(16)
 			defer reportCPU(b, cpu())
 			b.RunParallel(func(pb *testing.PB) {
 				buf, r := make([]byte, 32<<10), benchRequest(addr)
 				for pb.Next() {
-					ctx, cancel := context.WithCancel(context.Background())
-					exchange(b, tr, r.WithContext(ctx), buf)
-					cancel()
+					one(c, r, buf)
 				}
 			})
 		})
-		tr.(interface{ CloseIdleConnections() }).CloseIdleConnections()
+		c.RoundTripper.(interface{ CloseIdleConnections() }).CloseIdleConnections()
 	}
 }
 

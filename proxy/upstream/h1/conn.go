@@ -10,14 +10,9 @@ import (
 	"time"
 )
 
-const (
-	// bufferSize is what an idle connection keeps. It holds the head of most
-	// answers, and any line of a chunked body.
-	bufferSize = 4 << 10
-	// readSize is how much of a body is asked for at least before it goes
-	// around the buffer.
-	readSize = 1 << 10
-)
+// bufferSize is what an idle connection keeps. It holds the head of most
+// answers, and any line of a chunked body. Larger pieces of a body go past it.
+const bufferSize = 4 << 10
 
 var (
 	errLeftover = errors.New("h1: the answer was there before the request")
@@ -137,7 +132,7 @@ func (c *conn) line() (line []byte, ok bool, err error) {
 // read reads part of a body into p, past the buffer if that is empty.
 func (c *conn) read(p []byte) (int, error) {
 	if c.r == c.w {
-		if c.untime(); len(p) >= readSize {
+		if c.untime(); len(p) >= bufferSize {
 			return c.Conn.Read(p)
 		}
 		if err := c.fill(); err != nil {

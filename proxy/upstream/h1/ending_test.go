@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -251,4 +252,48 @@ func TestAnswersAreNotMixedUp(t *testing.T) {
 		})
 	}
 	wg.Wait()
+}
+
+func TestAnswerMustComeInTime(t *testing.T) {
+	for name, part := range map[string]string{"nothing": "", "half a head": "HTTP/1.1 200 OK\r\nA: b", "interim": "HTTP/1.1 100 Continue\r\n\r\n"} {
+		for _, content := range []string{"", "x", big} {
+			t.Run(name, func(t *testing.T) {
+				addr := server(t, func(_ int, c net.Conn, r *bufio.Reader) {
+					if readRequest(r) != nil {
+						io.WriteString(c, part)
+						readRequest(r)
+					}
+				})
+				c := client(t, addr, func(o *h1.Options) { o.ResponseTimeout = 30 * time.Millisecond })
+				_, _, err := ask(t, c, request(t, "POST", strings.NewReader(content)))
+				var timeout net.Error
+				if !errors.As(err, &timeout) || !timeout.Timeout() || !errors.Is(err, os.ErrDeadlineExceeded) {
+					t.Errorf("got %v, want a timeout", err)
+				}
+			})
+		}
+	}
+}
+
+func TestBodyMayTakeItsTime(t *testing.T) {
+	later := make(chan struct{})
+	addr := server(t, func(_ int, c net.Conn, r *bufio.Reader) {
+		for readRequest(r) != nil {
+			io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nok")
+			<-later
+			io.WriteString(c, "ok")
+		}
+	})
+	c := client(t, addr, func(o *h1.Options) { o.ResponseTimeout = 100 * time.Millisecond })
+	for range 2 {
+		res, err := c.RoundTrip(request(t, "GET", nil))
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.AfterFunc(150*time.Millisecond, func() { later <- struct{}{} })
+		if body, err := io.ReadAll(res.Body); string(body) != "okok" || err != nil {
+			t.Errorf("got %q, %v", body, err)
+		}
+		res.Body.Close()
+	}
 }

@@ -47,30 +47,51 @@ type sender struct {
 func (x *exchange) stream(c *conn, rest []byte) {
 	s := &sender{x: x, c: c, rest: append([]byte(nil), rest...), done: make(chan struct{})}
 	x.send = s
-	body := x.req.Body
-	if x.taken || body == nil {
-		body = nil // it is part of rest
+	var body io.ReadCloser // nil if it is part of rest
+	if !x.taken {
+		body = x.req.Body
 	}
 	x.taken = true
 	go s.run(body)
 }
 
 func (s *sender) run(body io.ReadCloser) {
-	defer close(s.done)
 	if s.err = s.sendAll(body); s.err == nil {
 		s.await()
 	}
+	if s.isStopped() {
+		// Closing may take as long as reading; who is waiting wants neither.
+		close(s.done)
+		closeAny(body)
+		return
+	}
+	closeAny(body)
+	close(s.done)
+}
+
+func closeAny(body io.Closer) {
 	if body != nil {
 		body.Close()
 	}
+}
+
+func (s *sender) isStopped() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.stopped
 }
 
 func (s *sender) sendAll(body io.ReadCloser) error {
 	if body == nil {
 		s.setLast()
 	}
-	if _, err := s.c.Write(s.rest); err != nil || body == nil {
-		return err
+	if len(s.rest) > 0 {
+		if _, err := s.c.Write(s.rest); err != nil {
+			return err
+		}
+	}
+	if body == nil {
+		return nil
 	}
 	buf := copies.Get().(*[frameSize + copySize]byte)
 	defer copies.Put(buf)

@@ -8,12 +8,10 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"os"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/iotest"
-	"time"
 
 	"gatehouse/proxy/upstream/h1"
 )
@@ -279,6 +277,52 @@ func TestEarlyAnswerEndsTheBody(t *testing.T) {
 	}
 }
 
+func TestEarlyAnswerDoesNotWaitForTheBody(t *testing.T) {
+	c := client(t, server(t, func(_ int, c net.Conn, r *bufio.Reader) {
+		http.ReadRequest(r)
+		io.WriteString(c, "HTTP/1.1 413 No\r\nContent-Length: 2\r\n\r\nno")
+		io.Copy(io.Discard, r)
+	}))
+	content, feed := io.Pipe() // silent until the exchange is over
+	b := &silent{tracked: tracked{Reader: content}, reads: make(chan struct{}, 10), closed: make(chan struct{})}
+	r := request(t, "POST", b)
+	r.ContentLength = -1
+	res, _, err := ask(t, c, r)
+	if err != nil || res.StatusCode != 413 {
+		t.Errorf("got %v, %v, want 413", res, err)
+	}
+	before := len(b.reads)
+	go feed.Write([]byte("late"))
+	if before == 0 {
+		content.Close() // it was over before the first Read
+	}
+	<-b.closed
+	content.Close()
+	if len(b.reads) > before {
+		t.Errorf("%d reads before the response was closed, %d in the end", before, len(b.reads))
+	}
+	if c.Stats().Idle != 0 {
+		t.Error("the connection was kept")
+	}
+}
+
+// silent counts reads and tells when it is closed.
+type silent struct {
+	tracked
+	reads  chan struct{}
+	closed chan struct{}
+}
+
+func (b *silent) Read(p []byte) (int, error) {
+	b.reads <- struct{}{}
+	return b.tracked.Read(p)
+}
+
+func (b *silent) Close() error {
+	close(b.closed)
+	return b.tracked.Close()
+}
+
 func TestFullDuplex(t *testing.T) {
 	addr := server(t, func(_ int, c net.Conn, r *bufio.Reader) {
 		req, err := http.ReadRequest(r)
@@ -345,47 +389,3 @@ func TestServerThatAnswersBeforeItReads(t *testing.T) {
 type zeros struct{}
 
 func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
-
-func TestAnswerMustComeInTime(t *testing.T) {
-	for name, part := range map[string]string{"nothing": "", "half a head": "HTTP/1.1 200 OK\r\nA: b", "interim": "HTTP/1.1 100 Continue\r\n\r\n"} {
-		for _, content := range []string{"", "x", big} {
-			t.Run(name, func(t *testing.T) {
-				addr := server(t, func(_ int, c net.Conn, r *bufio.Reader) {
-					if readRequest(r) != nil {
-						io.WriteString(c, part)
-						readRequest(r)
-					}
-				})
-				c := client(t, addr, func(o *h1.Options) { o.ResponseTimeout = 30 * time.Millisecond })
-				_, _, err := ask(t, c, request(t, "POST", strings.NewReader(content)))
-				var timeout net.Error
-				if !errors.As(err, &timeout) || !timeout.Timeout() || !errors.Is(err, os.ErrDeadlineExceeded) {
-					t.Errorf("got %v, want a timeout", err)
-				}
-			})
-		}
-	}
-}
-
-func TestBodyMayTakeItsTime(t *testing.T) {
-	later := make(chan struct{})
-	addr := server(t, func(_ int, c net.Conn, r *bufio.Reader) {
-		for readRequest(r) != nil {
-			io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nok")
-			<-later
-			io.WriteString(c, "ok")
-		}
-	})
-	c := client(t, addr, func(o *h1.Options) { o.ResponseTimeout = 100 * time.Millisecond })
-	for range 2 {
-		res, err := c.RoundTrip(request(t, "GET", nil))
-		if err != nil {
-			t.Fatal(err)
-		}
-		time.AfterFunc(150*time.Millisecond, func() { later <- struct{}{} })
-		if body, err := io.ReadAll(res.Body); string(body) != "okok" || err != nil {
-			t.Errorf("got %q, %v", body, err)
-		}
-		res.Body.Close()
-	}
-}
