@@ -275,6 +275,24 @@ func TestAnswerMustComeInTime(t *testing.T) {
 	}
 }
 
+func TestPatientTransportWaits(t *testing.T) {
+	later := make(chan struct{})
+	addr := server(t, func(_ int, c net.Conn, r *bufio.Reader) {
+		for readRequest(r) != nil {
+			<-later
+			io.WriteString(c, ok)
+		}
+	})
+	c := client(t, addr, func(o *h1.Options) { o.ResponseTimeout = 50 * time.Millisecond })
+	time.AfterFunc(100*time.Millisecond, func() { close(later) })
+	if _, body, err := ask(t, c.Patient(), request(t, "GET", nil)); body != "ok" || err != nil {
+		t.Errorf("got %q, %v", body, err)
+	}
+	if _, _, err := get(t, c); err != nil || c.Stats().Dials != 1 {
+		t.Errorf("%v, %+v, want the same connection", err, c.Stats())
+	}
+}
+
 func TestBodyMayTakeItsTime(t *testing.T) {
 	later := make(chan struct{})
 	addr := server(t, func(_ int, c net.Conn, r *bufio.Reader) {

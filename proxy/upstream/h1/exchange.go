@@ -105,9 +105,9 @@ func (x *exchange) connect() (*conn, error) {
 }
 
 func (t *Transport) dial(ctx context.Context) (*conn, error) {
-	ctx, cancel := context.WithTimeout(ctx, t.DialTimeout)
+	ctx, cancel := context.WithTimeout(ctx, t.opt.DialTimeout)
 	defer cancel()
-	nc, err := t.Dial(ctx, "tcp", t.Addr)
+	nc, err := t.opt.Dial(ctx, "tcp", t.opt.Addr)
 	if err != nil {
 		return nil, err
 	}
@@ -132,7 +132,7 @@ func (x *exchange) drop() {
 // ask sends the request over c and reads the head of the answer.
 func (x *exchange) ask(c *conn, out []byte) error {
 	streamed := x.head.length < 0 || x.head.length > smallBody
-	if limit := x.t.ResponseTimeout; limit > 0 && !streamed {
+	if limit := x.t.opt.ResponseTimeout; limit > 0 && !streamed {
 		// The request is small: the limit may as well begin before it.
 		c.timed = true
 		if err := c.SetDeadline(time.Now().Add(limit)); err != nil {

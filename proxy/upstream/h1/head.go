@@ -39,7 +39,7 @@ var (
 // readHead reads up to the head of the final answer.
 func (x *exchange) readHead(c *conn) error {
 	for i := range max1xx + 1 {
-		text, err := c.head(int(x.t.MaxHeader), i)
+		text, err := c.head(int(x.t.opt.MaxHeader), i)
 		if err != nil {
 			return err
 		}

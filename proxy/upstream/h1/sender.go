@@ -212,7 +212,7 @@ func (s *sender) setLast() {
 
 // await begins the limit on the answer.
 func (s *sender) await() {
-	limit := s.x.t.ResponseTimeout
+	limit := s.x.t.opt.ResponseTimeout
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.headed && !s.stopped && limit > 0 {

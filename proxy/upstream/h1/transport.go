@@ -33,8 +33,8 @@ type Options struct {
 
 // Transport is a client of one address. It is safe for concurrent use.
 type Transport struct {
-	Options
-	pool pool
+	opt  Options
+	pool *pool
 }
 
 // New returns a Transport. It connects to nothing.
@@ -54,7 +54,15 @@ func New(o Options) *Transport {
 	if o.Dial == nil {
 		o.Dial = (&net.Dialer{KeepAlive: 30 * time.Second}).DialContext
 	}
-	return &Transport{Options: o, pool: pool{max: o.MaxIdle, life: o.IdleTimeout}}
+	return &Transport{opt: o, pool: &pool{max: o.MaxIdle, life: o.IdleTimeout}}
+}
+
+// Patient returns a Transport over the same connections that waits for an
+// answer without a limit, as event streams and calls of gRPC need.
+func (t *Transport) Patient() *Transport {
+	o := t.opt
+	o.ResponseTimeout = 0
+	return &Transport{opt: o, pool: t.pool}
 }
 
 // Handles reports whether RoundTrip can carry r. It is false for schemes other
