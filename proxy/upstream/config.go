@@ -35,7 +35,8 @@ type Config struct {
 	HTTP2 bool `yaml:"http2"`
 	// Transport is what speaks HTTP/1.1 to an http upstream: standard, the client
 	// of Go's library, or h1, gatehouse's own, which takes less of the processor.
-	// h1 leaves web sockets, event streams, gRPC and whatever is rare to standard.
+	// h1 leaves web sockets and whatever is rare to standard, and refuses answers
+	// that two readers may read in two ways.
 	// Default standard.
 	Transport string `yaml:"transport"`
 	// DialTimeout bounds connecting, and the TLS handshake after it. Default 5s.

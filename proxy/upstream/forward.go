@@ -145,7 +145,7 @@ var idempotency = [...]struct{ known, plain string }{
 // they would bypass the response filter and clear what the gate has set; and the
 // connections of net/http are watched.
 func (x *exchange) send(r *http.Request) (*http.Response, error) {
-	if own := x.up.own; own != nil && x.next == x.up.pooled && own.Handles(r) {
+	if own := x.up.ours(x.next, r); own != nil {
 		return own.RoundTrip(r)
 	}
 	r = r.WithContext(httptrace.WithClientTrace(r.Context(), &httptrace.ClientTrace{

@@ -45,6 +45,7 @@ type Upstream struct {
 	large   httputil.BufferPool // for web sockets: buffers, unless a test counts
 
 	own     *h1.Transport   // the ordinary way for what it handles; nil for none
+	patient *h1.Transport   // own, without a limit on the first byte
 	pooled  *http.Transport // the ordinary way
 	streams *http.Transport // no limit on the first byte
 	sockets *http.Transport // HTTP/1.1: web sockets start as an upgrade of it
@@ -76,6 +77,7 @@ func New(name string, cfg Config, to *slog.Logger) (*Upstream, error) {
 	}
 	if cfg.Transport == transportH1 && cfg.URL.Scheme == "http" {
 		u.own = cfg.own()
+		u.patient = u.own.Patient()
 	}
 	u.pooled = cfg.transport(trust)
 	u.streams = cfg.transport(trust)
@@ -131,6 +133,19 @@ func (c *Config) own() *h1.Transport {
 		Addr: addr, DialTimeout: c.DialTimeout, ResponseTimeout: c.ResponseTimeout,
 		IdleTimeout: idleTimeout, MaxIdle: idlePerHost, MaxHeader: maxHeader,
 	})
+}
+
+// ours returns our own client for a request that would use t, nil where net/http
+// carries it.
+func (u *Upstream) ours(t http.RoundTripper, r *http.Request) *h1.Transport {
+	own := u.own
+	if t == u.streams {
+		own = u.patient
+	}
+	if own == nil || t != u.pooled && t != u.streams || !own.Handles(r) {
+		return nil
+	}
+	return own
 }
 
 // streams reports whether the answer may take as long as it likes.
