@@ -102,7 +102,7 @@ func (c *Condition) claimProblems(add func(problem)) {
 			add(at.say("claim %q has no value to equal", name))
 		}
 		for _, f := range []form{formEquals, formPrefix, formContains} {
-			if _, given := c.at[claimKey(name, f)]; given && len(test.values(f)) == 0 {
+			if c.at.has(claimKey(name, f)) && len(test.values(f)) == 0 {
 				add(at.say("claim %q: %s has no value", name, formKey[f]))
 			}
 		}
@@ -129,7 +129,7 @@ func claimLeaves(c *Condition) []*node {
 				text, _ := literal(v) // problems has seen to the error
 				values = append(values, text)
 			}
-			pos, ok := c.at[claimKey(name, f)]
+			pos, ok := c.at.of(claimKey(name, f))
 			if !ok {
 				pos = c.posOf(claimKey(name, formIs))
 			}

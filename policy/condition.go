@@ -72,7 +72,37 @@ type Condition struct {
 	// OPA asks a rule of a module of policy.custom.
 	OPA *OPA `yaml:"opa"`
 
-	at map[string]conf.Pos
+	at keyPlaces
+}
+
+// keyAt is where a key of a condition stands.
+type keyAt struct {
+	key string
+	pos conf.Pos
+}
+
+// keyPlaces are a few keys with their positions: a list takes a fraction of the
+// room of a map, and there is one for each condition.
+type keyPlaces []keyAt
+
+// of returns where key stands, and whether it was written.
+func (p keyPlaces) of(key string) (conf.Pos, bool) {
+	for i := range p {
+		if p[i].key == key {
+			return p[i].pos, true
+		}
+	}
+	return conf.Pos{}, false
+}
+
+func (p keyPlaces) pos(key string) conf.Pos {
+	pos, _ := p.of(key)
+	return pos
+}
+
+func (p keyPlaces) has(key string) bool {
+	_, ok := p.of(key)
+	return ok
 }
 
 // OPA names a rule written by the operator. In YAML the rule may stand alone.
@@ -104,9 +134,10 @@ func (c *Condition) UnmarshalConf(n *conf.Node) {
 		n.Errorf("a condition is a map such as { groups: [admins] }, or the word signed-in")
 		return
 	}
-	c.at = map[string]conf.Pos{}
-	for _, key := range n.Keys() {
-		c.at[key] = n.Get(key).Pos()
+	keys := n.Keys()
+	c.at = make(keyPlaces, 0, len(keys))
+	for _, key := range keys {
+		c.at = append(c.at, keyAt{key, n.Get(key).Pos()})
 		if key == "claims" && n.Get(key).Kind() == conf.Map {
 			c.placeClaims(n.Get(key))
 		}
@@ -124,10 +155,10 @@ func (c *Condition) UnmarshalConf(n *conf.Node) {
 func (c *Condition) placeClaims(n *conf.Node) {
 	for _, name := range n.Keys() {
 		test := n.Get(name)
-		c.at[claimKey(name, formIs)] = test.Pos()
+		c.at = append(c.at, keyAt{claimKey(name, formIs), test.Pos()})
 		for _, f := range []form{formEquals, formPrefix, formContains} {
 			if below := test.Get(formKey[f]); below != nil {
-				c.at[claimKey(name, f)] = below.Pos()
+				c.at = append(c.at, keyAt{claimKey(name, f), below.Pos()})
 			}
 		}
 	}
@@ -180,13 +211,13 @@ func (c *Condition) problems() []problem {
 		missing("", "the map of conditions is empty; write signed-in, anyone or nobody to mean that")
 	}
 	for _, key := range []string{"groups", "scopes", "users", "clients", "email_domains"} {
-		if _, given := c.at[key]; given && len(*c.list(key)) == 0 {
+		if c.at.has(key) && len(*c.list(key)) == 0 {
 			missing(key, "%s is empty, so nobody could ever pass; name at least one", key)
 		}
 		c.listProblems(key, add)
 	}
 	for _, key := range []string{"any_of", "all_of", "ip", "claims", "time", "method"} {
-		if _, given := c.at[key]; given && !slices.Contains(c.keys(), key) {
+		if c.at.has(key) && !slices.Contains(c.keys(), key) {
 			missing(key, "%s is empty; leave it out or name at least one", key)
 		}
 	}
@@ -312,7 +343,7 @@ func (c *Condition) keys() []string {
 			keys = append(keys, g.key)
 		}
 	}
-	slices.SortStableFunc(keys, func(a, b string) int { return comparePos(c.at[a], c.at[b]) })
+	slices.SortStableFunc(keys, func(a, b string) int { return comparePos(c.at.pos(a), c.at.pos(b)) })
 	return keys
 }
 
@@ -325,7 +356,7 @@ func comparePos(a, b conf.Pos) int {
 
 // posOf returns where key stands, or the condition itself if that is unknown.
 func (c *Condition) posOf(key string) conf.Pos {
-	if p, ok := c.at[key]; ok && p.Line > 0 {
+	if p := c.at.pos(key); p.Line > 0 {
 		return p
 	}
 	return c.Pos

@@ -144,7 +144,8 @@ func Compile(ctx context.Context, cfg Config, rules []Rule, bundles ...Bundle) (
 func (s *Sources) Compile(ctx context.Context, rules []Rule, bundles ...Bundle) (*Policy, error) {
 	p := &Policy{rego: newGenerator(), timeout: timeout, never: topdown.NewCancel()}
 	var errs []error
-	names := map[string]bool{}
+	p.routes = make([]route, 0, len(rules))
+	names := make(map[string]bool, len(rules))
 	for _, r := range rules {
 		if r.Route == "" || names[r.Route] {
 			errs = append(errs, &Error{r.Pos, fmt.Errorf("the route's name %q is empty or not unique", r.Route)})
@@ -186,6 +187,7 @@ func (p *Policy) add(r Rule) error {
 		root: root, require: r.Require, required: required, bodies: r.Bodies,
 	}
 	if root != nil {
+		p.rego.share(root)
 		rt.judge(p)
 	}
 	p.routes = append(p.routes, rt)

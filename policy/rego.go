@@ -64,12 +64,26 @@ type generator struct {
 	deciders map[string]*decider
 	// taken counts how often a name was asked for.
 	taken map[string]int
+	// keys holds each key once: most routes ask for what others ask for too.
+	keys map[string]string
 }
 
 func newGenerator() *generator {
 	return &generator{
 		byKey: map[string]*definition{}, byName: map[string]*definition{},
-		deciders: map[string]*decider{}, taken: map[string]int{},
+		deciders: map[string]*decider{}, taken: map[string]int{}, keys: map[string]string{},
+	}
+}
+
+// share makes equal conditions share their keys.
+func (g *generator) share(n *node) {
+	if key, ok := g.keys[n.key]; ok {
+		n.key = key
+	} else {
+		g.keys[n.key] = n.key
+	}
+	for _, c := range n.children {
+		g.share(c)
 	}
 }
 

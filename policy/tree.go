@@ -98,7 +98,7 @@ func tree(r Rule) (*node, error) {
 	if r.Allow.When == nil {
 		return nil, &Error{r.pos(), errors.New("a route without allow protects nothing; write anyone, signed-in, nobody, or conditions")}
 	}
-	n, err := condition(*r.Allow.When, r.pos(), 0)
+	n, err := condition(r.Allow.When, r.pos(), 0)
 	if err != nil {
 		return nil, err
 	}
@@ -110,9 +110,11 @@ func tree(r Rule) (*node, error) {
 
 // condition returns the tree of c; above is the position to use where c has
 // none.
-func condition(c Condition, above conf.Pos, depth int) (*node, error) {
+func condition(c *Condition, above conf.Pos, depth int) (*node, error) {
 	if c.Pos.Line == 0 {
-		c.Pos = above
+		placed := *c
+		placed.Pos = above
+		c = &placed
 	}
 	if depth > maxDepth {
 		return nil, &Error{c.Pos, fmt.Errorf("conditions are nested more than %d deep", maxDepth)}
@@ -133,7 +135,7 @@ func condition(c Condition, above conf.Pos, depth int) (*node, error) {
 	}
 	var all []*node
 	for _, key := range c.keys() {
-		found, err := underKey(&c, key, depth)
+		found, err := underKey(c, key, depth)
 		if err != nil {
 			return nil, err
 		}
@@ -172,7 +174,7 @@ func underKey(c *Condition, key string, depth int) ([]*node, error) {
 	case "opa":
 		return []*node{leaf(kOPA, pos, c.OPA.Rule)}, nil
 	case "not":
-		child, err := condition(*c.Not, pos, depth+1)
+		child, err := condition(c.Not, pos, depth+1)
 		if err != nil {
 			return nil, err
 		}
@@ -189,8 +191,8 @@ func underKey(c *Condition, key string, depth int) ([]*node, error) {
 func items(k kind, pos conf.Pos, list []Condition, depth int) (*node, error) {
 	var children []*node
 	var errs []error
-	for _, c := range list {
-		child, err := condition(c, pos, depth+1)
+	for i := range list {
+		child, err := condition(&list[i], pos, depth+1)
 		errs = append(errs, err)
 		children = append(children, child)
 	}
@@ -213,14 +215,27 @@ func timeLeaf(pos conf.Pos, list []Window) *node {
 }
 
 func leaf(k kind, pos conf.Pos, values ...string) *node {
-	n := &node{kind: k, pos: pos}
-	for _, v := range values {
-		if !slices.Contains(n.values, v) {
-			n.values = append(n.values, v)
-		}
-	}
+	n := &node{kind: k, pos: pos, values: distinct(values)}
 	n.key = key(n)
 	return n
+}
+
+// distinct returns values without repetition: the slice itself where there is
+// none.
+func distinct(values []string) []string {
+	for i, v := range values {
+		if !slices.Contains(values[:i], v) {
+			continue
+		}
+		some := slices.Clone(values[:i])
+		for _, v := range values[i+1:] {
+			if !slices.Contains(some, v) {
+				some = append(some, v)
+			}
+		}
+		return some
+	}
+	return slices.Clip(values)
 }
 
 // join returns a node over children, or the only child of an any_of or all_of.
@@ -273,12 +288,15 @@ func (n *node) grounded() bool {
 
 // leaves returns the leaves of n in the order of the file.
 func (n *node) leaves() []*node {
+	return n.addLeaves(nil)
+}
+
+func (n *node) addLeaves(all []*node) []*node {
 	if n.kind.leaf() {
-		return []*node{n}
+		return append(all, n)
 	}
-	var all []*node
 	for _, c := range n.children {
-		all = append(all, c.leaves()...)
+		all = c.addLeaves(all)
 	}
 	return all
 }

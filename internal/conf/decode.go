@@ -18,7 +18,7 @@ type pair struct{ key, value *yaml.Node }
 func (f *File) decode(y *yaml.Node, v reflect.Value, at *path) bool {
 	y = resolve(y)
 	self := v.Addr().Interface()
-	f.pos[self] = f.at(y)
+	f.pos[self] = placeOf(y)
 	if v.Type() == secretType {
 		f.hide(y)
 	}
@@ -71,7 +71,7 @@ func (f *File) enter(y *yaml.Node, at *path) bool {
 
 // start runs the Defaults of v and of the structs in it once, outermost first.
 func (f *File) start(v reflect.Value) {
-	if v.Kind() != reflect.Struct || isScalarType(v.Type()) {
+	if v.Kind() != reflect.Struct || isScalarType(v.Type()) || !f.schemaOf(v.Type()).defaults {
 		return
 	}
 	self := v.Addr().Interface()
@@ -94,7 +94,7 @@ func (f *File) setPos(v reflect.Value, pos Pos) {
 		return
 	}
 	for _, index := range f.schemaOf(v.Type()).pos {
-		v.FieldByIndex(index).Set(reflect.ValueOf(pos))
+		*v.FieldByIndex(index).Addr().Interface().(*Pos) = pos
 	}
 }
 
@@ -165,12 +165,10 @@ func (f *File) structure(y *yaml.Node, v reflect.Value, at *path) (ok, judge boo
 	}
 	s := f.schemaOf(v.Type())
 	ok = true
-	present := map[string]bool{}
 	for _, p := range f.pairsOf(y) {
 		key, known := s.find(p.key.Value)
 		switch {
 		case known:
-			present[key.key] = true
 			f.show(p.key)
 			ok = f.decode(p.value, v.FieldByIndex(key.index), at.key(key.key)) && ok
 		case strings.HasPrefix(p.key.Value, "x-"):
@@ -182,11 +180,7 @@ func (f *File) structure(y *yaml.Node, v reflect.Value, at *path) (ok, judge boo
 			f.misspelt(p.key, v, s, at)
 		}
 	}
-	for _, key := range s.fields {
-		if !present[key.key] {
-			f.near[v.FieldByIndex(key.index).Addr().Interface()] = f.at(y)
-		}
-	}
+	f.near.add(decoded{v, s, placeOf(y)})
 	for _, index := range s.inline {
 		f.check(v.FieldByIndex(index).Addr().Interface(), y)
 	}
@@ -244,7 +238,7 @@ func (f *File) slice(y *yaml.Node, v reflect.Value, at *path) bool {
 	for i, c := range items {
 		where := at
 		if y.Kind == yaml.SequenceNode {
-			where = at.item(i, resolve(c))
+			where = at.nth(i, resolve(c))
 		}
 		ok = f.decode(c, v.Index(i), where) && ok
 	}
@@ -290,7 +284,7 @@ func (f *File) plain(y *yaml.Node, at *path) (any, bool) {
 	case yaml.SequenceNode:
 		list := make([]any, len(y.Content))
 		for i, c := range y.Content {
-			x, fine := f.plain(c, at.item(i, resolve(c)))
+			x, fine := f.plain(c, at.nth(i, resolve(c)))
 			list[i] = x
 			ok = ok && fine
 		}
@@ -325,7 +319,7 @@ func (f *File) want(y *yaml.Node, kind Kind, at *path) bool {
 }
 
 // show lets the text of a scalar appear in excerpts, unless it is a secret.
-func (f *File) show(y *yaml.Node) { f.shown[y] = true }
+func (f *File) show(y *yaml.Node) { f.shown.add(y) }
 
 // hide keeps every scalar below y out of excerpts, whoever else shows it.
 func (f *File) hide(y *yaml.Node) {

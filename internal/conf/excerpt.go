@@ -20,6 +20,7 @@ const windowed = 120
 //	   |     ^^^^
 func (f *File) excerpt(pos Pos) string {
 	s := f.src
+	s.split()
 	if pos.Line < 1 || pos.Line > len(s.lines) {
 		return ""
 	}
@@ -114,7 +115,7 @@ func (f *File) hiddenFrom(sp span, l int, line []rune) int {
 		return sp.from
 	case n.Kind == yaml.ScalarNode && onlyReference.MatchString(n.Value):
 		return sp.to
-	case !f.shown[n] || f.secret[n] || hasUserinfo(n.Value):
+	case !f.shown.has(n) || f.secret[n] || hasUserinfo(n.Value):
 		return sp.from
 	case !hasQuery(n.Value):
 		return sp.to

@@ -23,6 +23,9 @@ var (
 // can add keys; what a reference yields is not expanded again. Messages name
 // the variable or the file, never what it holds.
 func (f *File) expand(y *yaml.Node, at *path) (string, bool) {
+	if strings.IndexByte(y.Value, '$') < 0 {
+		return y.Value, true
+	}
 	var out strings.Builder
 	for rest := y.Value; ; {
 		i := strings.IndexByte(rest, '$')

@@ -2,6 +2,7 @@ package conf
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -31,15 +32,16 @@ type File struct {
 	into any // keeps the struct alive whose addresses are the keys of pos
 	src  *source
 
-	pos     map[any]Pos  // pointer to a field → where its value stands
-	near    map[any]Pos  // pointer to an absent field → where its struct stands
-	failed  map[any]bool // pointer to a field that could not be decoded
-	started map[any]bool // pointer to a struct whose Defaults have run
+	pos     map[any]place // pointer to a field → where its value stands
+	near    nearby        // pointer to an absent field → where its struct stands
+	failed  map[any]bool  // pointer to a field that could not be decoded
+	started map[any]bool  // pointer to a struct whose Defaults have run
 
-	shown  map[*yaml.Node]bool // scalars whose text may appear in an excerpt
+	shown  shown               // scalars whose text may appear in an excerpt
 	secret map[*yaml.Node]bool // scalars whose text must not, whatever shown says
 	pairs  map[*yaml.Node][]pair
 	types  map[reflect.Type]*schema
+	digest *[sha256.Size]byte // once computed
 
 	visited  int
 	gaveUp   bool
@@ -65,7 +67,7 @@ func Load(path string, into any) (*File, error) {
 // Parse is Load for a text already in memory. name is what messages call the
 // file; a relative ${file:…} is looked up beside it.
 func Parse(name string, text []byte, into any) (*File, error) {
-	return parse(name, filepath.Dir(name), text, into)
+	return parse(name, filepath.Dir(name), bytes.Clone(text), into)
 }
 
 func parse(name, dir string, text []byte, into any) (*File, error) {
@@ -75,10 +77,8 @@ func parse(name, dir string, text []byte, into any) (*File, error) {
 	}
 	f := &File{
 		name: name, dir: dir, into: into,
-		pos: map[any]Pos{}, near: map[any]Pos{}, failed: map[any]bool{}, started: map[any]bool{},
-		shown: map[*yaml.Node]bool{}, secret: map[*yaml.Node]bool{},
-		pairs: map[*yaml.Node][]pair{}, types: map[reflect.Type]*schema{},
-		seen: map[string]bool{},
+		failed: map[any]bool{}, started: map[any]bool{}, secret: map[*yaml.Node]bool{},
+		types: map[reflect.Type]*schema{}, seen: map[string]bool{},
 	}
 	if len(text) > maxFile {
 		return f, f.only("the file is larger than 8 MiB")
@@ -103,9 +103,8 @@ func (f *File) document(docs []*yaml.Node, v reflect.Value) {
 	if len(docs) > 0 && len(docs[0].Content) > 0 && !isNull(docs[0].Content[0]) {
 		root = docs[0].Content[0]
 	}
-	for _, d := range docs {
-		f.src.index(d)
-	}
+	f.src.docs = docs
+	f.expect()
 	if len(docs) > 1 {
 		f.add(f.at(docs[1]), false, "a second YAML document begins here; the file must hold one")
 	}
@@ -140,11 +139,14 @@ func readCapped(path string, limit int64) ([]byte, error) {
 		return nil, cause(err)
 	}
 	defer file.Close()
-	text, err := io.ReadAll(io.LimitReader(file, limit+1))
-	if err != nil {
+	var text bytes.Buffer
+	if info, err := file.Stat(); err == nil {
+		text.Grow(int(min(info.Size(), limit)) + bytes.MinRead)
+	}
+	if _, err := text.ReadFrom(io.LimitReader(file, limit+1)); err != nil {
 		return nil, cause(err)
 	}
-	return text, nil
+	return text.Bytes(), nil
 }
 
 // cause drops the operation and the path that an *fs.PathError repeats.
@@ -179,7 +181,7 @@ func (f *File) Pos(field any) Pos {
 	case *Pos:
 		return *p
 	}
-	return f.pos[field]
+	return f.pos[field].in(f)
 }
 
 // Has reports whether the file sets the field that the pointer names.

@@ -3,7 +3,7 @@ package conf
 import (
 	"crypto/sha256"
 	"encoding/binary"
-	"io"
+	"iter"
 	"slices"
 	"strings"
 
@@ -14,7 +14,7 @@ import (
 // whether they exist or not.
 func (f *File) Files() []string {
 	var files []string
-	for _, n := range f.nodes() {
+	for n := range f.nodes() {
 		for _, name := range referredFiles(n.Value) {
 			files = append(files, f.Path(name))
 		}
@@ -53,19 +53,26 @@ func referredFiles(text string) []string {
 // form of quotes do not count, references (${NAME}) count as they are written,
 // and secrets count as nothing, so that nobody can try them on it.
 func (f *File) Digest() [sha256.Size]byte {
+	if f.digest == nil {
+		sum := f.sum()
+		f.digest = &sum
+	}
+	return *f.digest
+}
+
+func (f *File) sum() (sum [sha256.Size]byte) {
 	h := sha256.New()
+	var buf []byte
 	word := func(s string) {
-		var length [8]byte
-		binary.BigEndian.PutUint64(length[:], uint64(len(s)))
-		h.Write(length[:]) // a hash never returns an error
-		io.WriteString(h, s)
+		buf = binary.BigEndian.AppendUint64(buf, uint64(len(s)))
+		buf = append(buf, s...)
 	}
 	// In this order kinds and numbers of children tell the whole tree.
-	for _, n := range f.nodes() {
-		h.Write([]byte{byte(n.Kind)})
+	for n := range f.nodes() {
+		buf = append(buf[:0], byte(n.Kind))
 		word(n.Anchor)
 		word(n.ShortTag())
-		binary.Write(h, binary.BigEndian, int64(len(n.Content)))
+		buf = binary.BigEndian.AppendUint64(buf, uint64(len(n.Content)))
 		switch {
 		case n.Kind != yaml.ScalarNode && n.Kind != yaml.AliasNode:
 		case f.secret[n] || hasUserinfo(n.Value):
@@ -73,17 +80,28 @@ func (f *File) Digest() [sha256.Size]byte {
 		default:
 			word(n.Value)
 		}
+		h.Write(buf) // a hash never returns an error
 	}
-	var sum [sha256.Size]byte
 	h.Sum(sum[:0])
 	return sum
 }
 
-// nodes returns the nodes of the text, parents before their children, in the
+// nodes yields the nodes of the text, parents before their children, in the
 // order in which they are written.
-func (f *File) nodes() []*yaml.Node {
+func (f *File) nodes() iter.Seq[*yaml.Node] {
 	if f.src == nil {
-		return nil
+		return func(func(*yaml.Node) bool) {}
 	}
-	return f.src.nodes
+	return f.src.each
+}
+
+// Forget drops the text and all that only decoding needs; it is several times as
+// large as what was decoded. Digest, Path, Name and what has been found stay;
+// Pos, Has and Files answer no more, and what is reported later has no excerpt.
+func (f *File) Forget() {
+	f.Digest()
+	f.problems = f.Problems().list
+	f.src, f.into = nil, nil
+	f.pos, f.near, f.failed, f.started = nil, nearby{}, nil, nil
+	f.shown, f.secret, f.pairs, f.types = shown{}, nil, nil, nil
 }

@@ -119,7 +119,7 @@ func (n *Node) Items() []*Node {
 	}
 	var items []*Node
 	for i, c := range n.yaml.Content {
-		items = append(items, n.child(c, n.at.item(i, resolve(c))))
+		items = append(items, n.child(c, n.at.nth(i, resolve(c))))
 	}
 	return items
 }

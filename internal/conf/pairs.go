@@ -19,12 +19,12 @@ func (f *File) pairsOf(y *yaml.Node) []pair {
 	}
 	// A map that merges itself finds this and ends.
 	f.pairs[y] = nil
-	var pairs []pair
+	pairs := make([]pair, 0, len(y.Content)/2)
 	var merged []*yaml.Node
-	lines := map[string]int{}
+	seen := keysSeen{}
 	for i := 0; i+1 < len(y.Content); i += 2 {
 		k, v := resolve(y.Content[i]), y.Content[i+1]
-		switch first, twice := lines[k.Value]; {
+		switch first, twice := seen.line(pairs, k.Value); {
 		case k.Kind != yaml.ScalarNode || isNull(k) || k.Style&yaml.TaggedStyle != 0:
 			f.add(f.at(y.Content[i]), false, "a key must be a single word; values with braces must be quoted")
 		case k.ShortTag() == "!!merge":
@@ -32,7 +32,6 @@ func (f *File) pairsOf(y *yaml.Node) []pair {
 		case twice:
 			f.duplicate(k, first)
 		default:
-			lines[k.Value] = k.Line
 			pairs = append(pairs, pair{k, v})
 		}
 	}
@@ -41,6 +40,36 @@ func (f *File) pairsOf(y *yaml.Node) []pair {
 	}
 	f.pairs[y] = pairs
 	return pairs
+}
+
+// manyKeys is from how many keys on a map is worth the making.
+const manyKeys = 16
+
+// keysSeen remembers keys of a large map.
+type keysSeen struct {
+	lines map[string]int
+	noted int // of pairs
+}
+
+// line returns the line of the pair that has the key.
+func (s *keysSeen) line(pairs []pair, key string) (line int, ok bool) {
+	if len(pairs) < manyKeys {
+		for _, p := range pairs {
+			if p.key.Value == key {
+				return p.key.Line, true
+			}
+		}
+		return 0, false
+	}
+	if s.lines == nil {
+		s.lines = map[string]int{}
+	}
+	for _, p := range pairs[s.noted:] {
+		s.lines[p.key.Value] = p.key.Line
+	}
+	s.noted = len(pairs)
+	line, ok = s.lines[key]
+	return line, ok
 }
 
 func (f *File) duplicate(k *yaml.Node, first int) {

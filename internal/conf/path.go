@@ -13,8 +13,9 @@ import (
 type path struct {
 	parent *path
 	depth  int
-	name   string // "session", or "[2]"
-	label  string // `route "admin"` for a list item that has a name
+	name   string     // "session"; "" for an item of a list
+	index  int        // of the item
+	item   *yaml.Node // the item itself
 }
 
 var plainName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.@/-]{0,63}$`)
@@ -23,22 +24,34 @@ func (p *path) key(name string) *path {
 	return &path{parent: p, depth: p.level() + 1, name: name}
 }
 
-// item describes item i of the list that p names. A map with a name or an id
-// is called by it: `route "admin"` finds its place faster than routes[4].
-func (p *path) item(i int, n *yaml.Node) *path {
-	q := &path{parent: p, depth: p.level() + 1, name: fmt.Sprintf("[%d]", i)}
-	if p == nil || n.Kind != yaml.MappingNode {
-		return q
+// nth is item i of the list that p names.
+func (p *path) nth(i int, n *yaml.Node) *path {
+	return &path{parent: p, depth: p.level() + 1, index: i, item: n}
+}
+
+// step is "session", or "[2]".
+func (p *path) step() string {
+	if p.item == nil {
+		return p.name
+	}
+	return fmt.Sprintf("[%d]", p.index)
+}
+
+// label is `route "admin"` for a list item that has a name or an id, else "":
+// that finds its place faster than routes[4].
+func (p *path) label() string {
+	n := p.item
+	if p.parent == nil || n == nil || n.Kind != yaml.MappingNode {
+		return ""
 	}
 	for j := 0; j+1 < len(n.Content); j += 2 {
 		k, v := n.Content[j], n.Content[j+1]
 		named := k.Value == "name" || k.Value == "id"
 		if named && v.Kind == yaml.ScalarNode && plainName.MatchString(v.Value) {
-			q.label = fmt.Sprintf("%s %q", singular(p.name), v.Value)
-			return q
+			return fmt.Sprintf("%s %q", singular(p.parent.step()), v.Value)
 		}
 	}
-	return q
+	return ""
 }
 
 func singular(noun string) string {
@@ -59,17 +72,17 @@ func (p *path) level() int {
 func (p *path) String() string {
 	keys := ""
 	for ; p != nil; p = p.parent {
-		if p.label != "" {
+		if label := p.label(); label != "" {
 			if keys == "" {
-				return p.label
+				return label
 			}
-			return keys + " of " + p.label
+			return keys + " of " + label
 		}
 		switch {
 		case keys == "" || keys[0] == '[':
-			keys = p.name + keys
+			keys = p.step() + keys
 		default:
-			keys = p.name + "." + keys
+			keys = p.step() + "." + keys
 		}
 	}
 	return keys

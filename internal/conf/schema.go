@@ -11,6 +11,8 @@ type schema struct {
 	fields []field
 	pos    [][]int // index paths of Pos fields
 	inline [][]int // index paths of inlined structs, outermost first
+	// defaults tells whether the type, or a struct in it, has Defaults.
+	defaults bool
 }
 
 // field is one key of a struct.
@@ -49,9 +51,26 @@ func (f *File) schemaOf(t reflect.Type) *schema {
 }
 
 func newSchema(t reflect.Type) *schema {
-	s := &schema{}
+	s := &schema{defaults: hasDefaults(t)}
 	s.collect(t, nil)
 	return s
+}
+
+var defaulterType = reflect.TypeFor[Defaulter]()
+
+func hasDefaults(t reflect.Type) bool {
+	if t.Kind() != reflect.Struct || isScalarType(t) {
+		return false
+	}
+	if reflect.PointerTo(t).Implements(defaulterType) {
+		return true
+	}
+	for i := range t.NumField() {
+		if sf := t.Field(i); sf.IsExported() && hasDefaults(sf.Type) {
+			return true
+		}
+	}
+	return false
 }
 
 func (s *schema) collect(t reflect.Type, prefix []int) {

@@ -11,9 +11,10 @@ import (
 
 // source is the text of a file by lines, and where the scalars stand in it.
 type source struct {
-	lines    []string // without line breaks
-	starts   []int    // byte offset of each line
-	nodes    []*yaml.Node
+	text     []byte
+	docs     []*yaml.Node
+	lines    []string       // without line breaks; split makes them
+	starts   []int          // byte offset of each line
 	spans    map[int][]span // by line, from 0
 	measured bool
 	known    map[string]bool // not nil: the text is not YAML, show these words only
@@ -26,16 +27,21 @@ type span struct {
 	node     *yaml.Node
 }
 
-func newSource(text []byte) *source {
-	s := &source{spans: map[int][]span{}}
-	rest := strings.TrimPrefix(string(text), "\ufeff")
-	offset := len(text) - len(rest)
+func newSource(text []byte) *source { return &source{text: text, spans: map[int][]span{}} }
+
+// split finds the lines, which only messages need.
+func (s *source) split() {
+	if s.lines != nil {
+		return
+	}
+	rest := strings.TrimPrefix(string(s.text), "\ufeff")
+	offset := len(s.text) - len(rest)
 	for {
 		i, width := lineBreak(rest)
 		s.lines = append(s.lines, rest[:i])
 		s.starts = append(s.starts, offset)
 		if width == 0 {
-			return s
+			return
 		}
 		rest = rest[i+width:]
 		offset += i + width
@@ -59,14 +65,26 @@ func lineBreak(s string) (at, width int) {
 	return len(s), 0
 }
 
-// index notes the nodes of a document. Aliases are not followed: what counts
-// is what stands in the text.
-func (s *source) index(n *yaml.Node) {
-	if n.Kind != yaml.DocumentNode {
-		s.nodes = append(s.nodes, n)
+// each yields the nodes of the documents, parents before their children, in the
+// order in which they are written. Aliases are not followed: what counts is what
+// stands in the text.
+func (s *source) each(yield func(*yaml.Node) bool) {
+	var walk func(n *yaml.Node) bool
+	walk = func(n *yaml.Node) bool {
+		if n.Kind != yaml.DocumentNode && !yield(n) {
+			return false
+		}
+		for _, c := range n.Content {
+			if !walk(c) {
+				return false
+			}
+		}
+		return true
 	}
-	for _, c := range n.Content {
-		s.index(c)
+	for _, d := range s.docs {
+		if !walk(d) {
+			return
+		}
 	}
 }
 
@@ -77,10 +95,10 @@ func (s *source) measure() {
 		return
 	}
 	s.measured = true
-	slices.SortStableFunc(s.nodes, func(a, b *yaml.Node) int {
+	nodes := slices.SortedStableFunc(s.each, func(a, b *yaml.Node) int {
 		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
 	})
-	for i, n := range s.nodes {
+	for i, n := range nodes {
 		if n.Kind != yaml.ScalarNode && n.Kind != yaml.AliasNode || n.Line < 1 || n.Line > len(s.lines) {
 			continue
 		}
@@ -90,14 +108,15 @@ func (s *source) measure() {
 			s.spans[n.Line-1] = append(s.spans[n.Line-1], span{from, from + length, n})
 			continue
 		}
-		s.cover(n, from+indicator(line[from:], n), s.next(i))
+		s.cover(n, from+indicator(line[from:], n), next(nodes[i:]))
 	}
 }
 
-// next returns the first node behind s.nodes[i], nil if there is none.
-func (s *source) next(i int) *yaml.Node {
-	n := s.nodes[i]
-	for _, m := range s.nodes[i+1:] {
+// next returns the first node that stands behind the first of nodes, nil if
+// there is none.
+func next(nodes []*yaml.Node) *yaml.Node {
+	n := nodes[0]
+	for _, m := range nodes[1:] {
 		if m.Line > n.Line || m.Column > n.Column {
 			return m
 		}

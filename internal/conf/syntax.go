@@ -17,6 +17,7 @@ const searching = time.Second
 // is "unknown anchor 'abc'"); so the place is searched and the words are ours.
 func (f *File) syntaxError(text []byte, err error, known map[string]bool) {
 	f.src.known = known
+	f.src.split()
 	line, column, stop := f.src.locate(text)
 	message := "this is not YAML: " + reason(err.Error())
 	if l, c, ok := f.src.brace(line, stop); ok && inFlow(err.Error()) {

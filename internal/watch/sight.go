@@ -1,6 +1,7 @@
 package watch
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
@@ -159,7 +160,7 @@ func (l *look) file(h hash.Hash, path string, info fs.FileInfo) {
 		if content, ok := read(path); ok {
 			l.bytes -= int64(len(content))
 			word(h, "content")
-			word(h, string(content))
+			wordBytes(h, content)
 			return
 		}
 	}
@@ -178,14 +179,18 @@ func read(path string) (content []byte, ok bool) {
 	if err != nil || !info.Mode().IsRegular() {
 		return nil, false
 	}
-	content, err = io.ReadAll(io.LimitReader(f, maxHashed+1))
-	return content, err == nil && len(content) <= maxHashed
+	var text bytes.Buffer
+	text.Grow(int(min(info.Size(), maxHashed)) + bytes.MinRead)
+	_, err = text.ReadFrom(io.LimitReader(f, maxHashed+1))
+	return text.Bytes(), err == nil && text.Len() <= maxHashed
 }
 
 // word writes s so that no two lists of words give the same bytes.
-func word(h hash.Hash, s string) {
+func word(h hash.Hash, s string) { wordBytes(h, []byte(s)) }
+
+func wordBytes(h hash.Hash, s []byte) {
 	var length [8]byte
 	binary.BigEndian.PutUint64(length[:], uint64(len(s)))
 	h.Write(length[:]) // a hash never returns an error
-	io.WriteString(h, s)
+	h.Write(s)
 }

@@ -22,6 +22,9 @@ var methods = []string{
 // caller owns the slice.
 func Methods() []string { return slices.Clone(methods) }
 
+// Known reports whether m is one of Methods.
+func Known(m string) bool { return slices.Contains(methods, m) }
+
 // checkMethod takes only methods of the list, in upper case: methods are case
 // sensitive (RFC 9110 §9.1), and an application that does not care would do for
 // "get" what a rule about GET forbids.

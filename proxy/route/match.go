@@ -74,15 +74,14 @@ func (m *Match) problems() (list []problem) {
 	if m.Methods != nil && len(m.Methods) == 0 {
 		add(&m.Methods, "methods is empty, so the route would never match; leave the key out for every method")
 	}
-	known := canon.Methods()
 	for i, name := range m.Methods {
-		if slices.Contains(known, name) {
+		if canon.Known(name) {
 			continue
 		}
-		if upper := strings.ToUpper(name); slices.Contains(known, upper) {
+		if upper := strings.ToUpper(name); canon.Known(upper) {
 			add(&m.Methods[i], "methods names %q: methods are case sensitive, write %s", name, upper)
 		} else {
-			add(&m.Methods[i], "methods names %q, which is never passed on; there are %s", name, strings.Join(known, ", "))
+			add(&m.Methods[i], "methods names %q, which is never passed on; there are %s", name, strings.Join(canon.Methods(), ", "))
 		}
 	}
 	if m.Websocket != nil && *m.Websocket && len(m.Methods) > 0 && !slices.Contains(m.Methods, "GET") {

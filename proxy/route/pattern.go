@@ -37,6 +37,7 @@ func parsePattern(text string) (pattern, error) {
 	if text == "" {
 		return p, nil
 	}
+	p.segments = make([]segment, 0, strings.Count(text, "/")+1)
 	for part := range strings.SplitSeq(text, "/") {
 		if p.deep {
 			return p, errors.New("** stands only at the end: it takes everything below")
