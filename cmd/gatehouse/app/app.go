@@ -15,6 +15,7 @@ import (
 
 	"gatehouse/idp"
 	"gatehouse/internal/accesslog"
+	"gatehouse/internal/heap"
 	"gatehouse/internal/inproc"
 	"gatehouse/internal/jose"
 	"gatehouse/internal/telemetry"
@@ -224,6 +225,7 @@ func (a *App) Run(ctx context.Context) error {
 		a.reloads(reloads)
 	}()
 	a.serving.Store(true)
+	wg.Go(heap.Trim) // compiling leaves more garbage than serving needs room
 	err := serveAll(ctx, a.server, a.listeners, func() {
 		a.serving.Store(false)
 		endReloads()

@@ -161,6 +161,8 @@ func (d *draft) compile(have bundles) (*Plan, error) {
 	}
 	p.warn(d.file)
 	p.revise()
+	// A plan lives as long as its generation, and the text is the larger part.
+	d.file.Forget()
 	return p, nil
 }
 

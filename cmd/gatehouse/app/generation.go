@@ -122,14 +122,26 @@ func (a *App) openUpstreams(g *generation) error {
 // openHeaders compiles each route's identity headers for its upstream.
 func (g *generation) openHeaders() error {
 	c := g.plan.Config
+	// Routes to one upstream that say nothing of headers themselves share a plan.
+	shared := map[string]*identity.Plan{}
+	g.Headers = make([]*identity.Plan, 0, len(c.Routes))
 	for _, rt := range c.Routes {
-		headers := c.IdentityHeaders
+		plan := shared[rt.Upstream]
 		if rt.IdentityHeaders != nil {
-			headers = *rt.IdentityHeaders
+			plan = nil
 		}
-		plan, err := headers.Compile(g.signer, rt.Upstream)
-		if err != nil {
-			return fmt.Errorf("route %q: %w", rt.Name, err)
+		if plan == nil {
+			headers := c.IdentityHeaders
+			if rt.IdentityHeaders != nil {
+				headers = *rt.IdentityHeaders
+			}
+			var err error
+			if plan, err = headers.Compile(g.signer, rt.Upstream); err != nil {
+				return fmt.Errorf("route %q: %w", rt.Name, err)
+			}
+			if rt.IdentityHeaders == nil {
+				shared[rt.Upstream] = plan
+			}
 		}
 		g.Headers = append(g.Headers, plan)
 	}

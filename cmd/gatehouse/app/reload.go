@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"gatehouse/internal/conf"
+	"gatehouse/internal/heap"
 	"gatehouse/internal/watch"
 )
 
@@ -72,6 +73,7 @@ func (a *App) reloads(ctx context.Context) {
 		}
 		sight, err := a.reload(ctx)
 		w.Follow(sight)
+		heap.Trim()
 		retry.Stop()
 		if errors.Is(err, errFetch) {
 			retry.Reset(again)

@@ -15,6 +15,7 @@ import (
 
 	"gatehouse/cmd/gatehouse/app"
 	"gatehouse/cmd/gatehouse/demo"
+	"gatehouse/internal/heap"
 
 	"github.com/spf13/cobra"
 )
@@ -82,6 +83,7 @@ func (s *settings) demo(ctx context.Context, f demoFlags) (err error) {
 	if os.Getenv("KUBERNETES_SERVICE_HOST") != "" && !f.kubernetes {
 		return usage("this looks like a Kubernetes cluster, where a demo protects nothing; --in-kubernetes runs it all the same")
 	}
+	defer heap.Tune(os.DirFS("/"), os.LookupEnv).Stop()
 	place, err := listenDemo(ctx, f.listen)
 	if err != nil {
 		return unreachable(err)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"gatehouse/cmd/gatehouse/app"
+	"gatehouse/internal/heap"
 
 	"github.com/spf13/cobra"
 )
@@ -45,6 +46,8 @@ start only; a reload that changes one of them is refused and names it.`,
 // serve runs until ctx ends.
 func (s *settings) serve(ctx context.Context, f *serveFlags) error {
 	begin := time.Now()
+	tuning := heap.Tune(os.DirFS("/"), os.LookupEnv)
+	defer tuning.Stop()
 	// From here on SIGHUP does not end the program: it may come early.
 	hup := make(chan os.Signal, 1)
 	signal.Notify(hup, syscall.SIGHUP)
@@ -64,8 +67,10 @@ func (s *settings) serve(ctx context.Context, f *serveFlags) error {
 	for _, warning := range summary.Warnings {
 		log.Warn(warning)
 	}
-	log.Info("serving", "version", Version, "config", path, "revision", summary.Revision, "public_url", summary.PublicURLs,
-		"listen", strings.Join(running.Addrs(), " "), "ready_after", time.Since(begin).Round(time.Millisecond).String())
+	log.Info("serving", append([]any{
+		"version", Version, "config", path, "revision", summary.Revision, "public_url", summary.PublicURLs,
+		"listen", strings.Join(running.Addrs(), " "), "ready_after", time.Since(begin).Round(time.Millisecond).String(),
+	}, tuning.Attrs()...)...)
 	ctx, stop := context.WithCancel(ctx)
 	forwarded := make(chan struct{})
 	go func() {
