@@ -81,8 +81,8 @@ type keyAt struct {
 	pos conf.Pos
 }
 
-// keyPlaces are a few keys with their positions: a list takes a fraction of the
-// room of a map, and there is one for each condition.
+// keyPlaces are a few keys with their positions, sorted by key: a list takes a
+// fraction of the room of a map, and there is one for each condition.
 type keyPlaces []keyAt
 
 // of returns where key stands, and whether it was written.
@@ -142,6 +142,7 @@ func (c *Condition) UnmarshalConf(n *conf.Node) {
 			c.placeClaims(n.Get(key))
 		}
 	}
+	slices.SortFunc(c.at, func(a, b keyAt) int { return strings.Compare(a.key, b.key) })
 	decoded := n.Decode(c)
 	for _, p := range c.problems() {
 		// What could not be read is empty, and has been told already.

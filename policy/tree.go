@@ -1,7 +1,7 @@
 package policy
 
 import (
-	"encoding/json"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -310,12 +310,20 @@ func (n *node) asks() bool {
 // key spells a condition so that equal ones are spelt alike; the order of
 // list items does not matter.
 func key(n *node) string {
-	parts := slices.Clone(n.values)
+	parts := make([]string, 0, 8)
+	parts = append(parts, n.values...)
 	for _, c := range n.children {
 		parts = append(parts, c.key)
 	}
 	slices.Sort(parts)
-	text, _ := json.Marshal(append([]string{strconv.Itoa(int(n.kind)), n.claim, strconv.Itoa(int(n.form))}, parts...))
+	// Each part has its length before it, and all have their number: nothing else
+	// is spelt so, alone or with another key behind it.
+	text := append(make([]byte, 0, 128), byte(n.kind), byte(n.form))
+	text = append(binary.AppendUvarint(text, uint64(len(n.claim))), n.claim...)
+	text = binary.AppendUvarint(text, uint64(len(parts)))
+	for _, part := range parts {
+		text = append(binary.AppendUvarint(text, uint64(len(part))), part...)
+	}
 	return string(text)
 }
 

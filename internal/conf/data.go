@@ -35,7 +35,7 @@ func Data(name string, text []byte) (any, error) {
 	}
 	f := &File{
 		name: name, src: newSource(text),
-		secret: map[*yaml.Node]bool{}, pairs: map[*yaml.Node][]pair{}, seen: map[string]bool{},
+		secret: map[*yaml.Node]bool{}, seen: map[string]bool{},
 	}
 	docs, err := readYAML(bytes.NewReader(text))
 	switch {

@@ -18,7 +18,7 @@ type pair struct{ key, value *yaml.Node }
 func (f *File) decode(y *yaml.Node, v reflect.Value, at *path) bool {
 	y = resolve(y)
 	self := v.Addr().Interface()
-	f.pos[self] = placeOf(y)
+	f.pos.add(self, placeOf(y))
 	if v.Type() == secretType {
 		f.hide(y)
 	}

@@ -32,14 +32,14 @@ type File struct {
 	into any // keeps the struct alive whose addresses are the keys of pos
 	src  *source
 
-	pos     map[any]place // pointer to a field → where its value stands
-	near    nearby        // pointer to an absent field → where its struct stands
-	failed  map[any]bool  // pointer to a field that could not be decoded
-	started map[any]bool  // pointer to a struct whose Defaults have run
+	pos     placed       // pointer to a field → where its value stands
+	near    nearby       // pointer to an absent field → where its struct stands
+	failed  map[any]bool // pointer to a field that could not be decoded
+	started map[any]bool // pointer to a struct whose Defaults have run
 
 	shown  shown               // scalars whose text may appear in an excerpt
 	secret map[*yaml.Node]bool // scalars whose text must not, whatever shown says
-	pairs  map[*yaml.Node][]pair
+	pairs  known
 	types  map[reflect.Type]*schema
 	digest *[sha256.Size]byte // once computed
 
@@ -181,12 +181,13 @@ func (f *File) Pos(field any) Pos {
 	case *Pos:
 		return *p
 	}
-	return f.pos[field].in(f)
+	at, _ := f.pos.find(field)
+	return at.in(f)
 }
 
 // Has reports whether the file sets the field that the pointer names.
 func (f *File) Has(field any) bool {
-	_, ok := f.pos[field]
+	_, ok := f.pos.find(field)
 	return ok
 }
 

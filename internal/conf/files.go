@@ -102,6 +102,6 @@ func (f *File) Forget() {
 	f.Digest()
 	f.problems = f.Problems().list
 	f.src, f.into = nil, nil
-	f.pos, f.near, f.failed, f.started = nil, nearby{}, nil, nil
-	f.shown, f.secret, f.pairs, f.types = shown{}, nil, nil, nil
+	f.pos, f.near, f.failed, f.started = placed{}, nearby{}, nil, nil
+	f.shown, f.secret, f.pairs, f.types = shown{}, nil, known{}, nil
 }

@@ -14,11 +14,9 @@ func (f *File) pairsOf(y *yaml.Node) []pair {
 	if y.Kind != yaml.MappingNode {
 		return nil
 	}
-	if known, ok := f.pairs[y]; ok {
-		return known
+	if pairs, ok := f.pairs.of(y); ok {
+		return pairs
 	}
-	// A map that merges itself finds this and ends.
-	f.pairs[y] = nil
 	pairs := make([]pair, 0, len(y.Content)/2)
 	var merged []*yaml.Node
 	seen := keysSeen{}
@@ -35,11 +33,38 @@ func (f *File) pairsOf(y *yaml.Node) []pair {
 			pairs = append(pairs, pair{k, v})
 		}
 	}
-	for _, m := range merged {
-		pairs = f.merge(pairs, m)
+	if merged != nil {
+		// A map that merges itself finds this and ends.
+		f.pairs.keep(y, nil)
+		for _, m := range merged {
+			pairs = f.merge(pairs, m)
+		}
+		f.pairs.keep(y, pairs)
 	}
-	f.pairs[y] = pairs
+	f.pairs.last, f.pairs.lastOf = pairs, y
 	return pairs
+}
+
+// known remembers the pairs of maps that merge others, and of the one that was
+// looked at last: who asks for one key asks for the next.
+type known struct {
+	merging map[*yaml.Node][]pair
+	lastOf  *yaml.Node
+	last    []pair
+}
+
+func (k *known) of(y *yaml.Node) (pairs []pair, ok bool) {
+	if pairs, ok = k.merging[y]; ok {
+		return pairs, true
+	}
+	return k.last, k.lastOf == y
+}
+
+func (k *known) keep(y *yaml.Node, pairs []pair) {
+	if k.merging == nil {
+		k.merging = map[*yaml.Node][]pair{}
+	}
+	k.merging[y] = pairs
 }
 
 // manyKeys is from how many keys on a map is worth the making.

@@ -20,17 +20,41 @@ func (p place) in(f *File) Pos {
 
 // expect makes room for what decoding the documents will note.
 func (f *File) expect() {
-	values, maps := 0, 0
+	nodes, keys := 0, 0
 	for n := range f.nodes() {
-		switch n.Kind {
-		case yaml.MappingNode:
-			maps++
-			values -= len(n.Content) / 2 // keys
+		nodes++
+		if n.Kind == yaml.MappingNode {
+			keys += len(n.Content) / 2
 		}
-		values++
 	}
-	f.pos = make(map[any]place, values)
-	f.pairs = make(map[*yaml.Node][]pair, maps)
+	f.pos.list = make([]placedField, 0, nodes-keys)
+	f.shown.list = make([]*yaml.Node, 0, nodes)
+}
+
+// placed are fields with their places, a list until somebody asks.
+type placed struct {
+	list  []placedField
+	index map[any]place
+}
+
+// placedField is a pointer to a field with where its value stands.
+type placedField struct {
+	field any
+	at    place
+}
+
+func (p *placed) add(field any, at place) { p.list = append(p.list, placedField{field, at}) }
+
+func (p *placed) find(field any) (at place, ok bool) {
+	if p.index == nil {
+		p.index = make(map[any]place, len(p.list))
+	}
+	for _, d := range p.list {
+		p.index[d.field] = d.at
+	}
+	p.list = p.list[:0]
+	at, ok = p.index[field]
+	return at, ok
 }
 
 // nearby finds the struct that lacks a field. It is asked only when something

@@ -35,7 +35,8 @@ type Match struct {
 // Check reports what is wrong with the match by itself; whether its hosts
 // exist is known when the Table is compiled.
 func (m *Match) Check(r *conf.Report) {
-	for _, p := range m.problems() {
+	_, problems := m.read()
+	for _, p := range problems {
 		r.Errorf(p.field, "%s", p.text)
 	}
 	for i, p := range m.Path {
@@ -51,15 +52,18 @@ type problem struct {
 	text  string
 }
 
-func (m *Match) problems() (list []problem) {
+// read returns the compiled patterns, and what is wrong with the match.
+func (m *Match) read() (patterns []pattern, list []problem) {
 	add := func(field any, format string, a ...any) {
 		list = append(list, problem{field, fmt.Sprintf(format, a...)})
 	}
 	if m.Path != nil && len(m.Path) == 0 {
 		add(&m.Path, "path is empty, so the route would never match; leave the key out for every path")
 	}
+	patterns = make([]pattern, len(m.Path))
 	for i, p := range m.Path {
-		if _, err := parsePattern(p); err != nil {
+		var err error
+		if patterns[i], err = parsePattern(p); err != nil {
 			add(&m.Path[i], "path %q: %v", p, err)
 		}
 	}
@@ -87,7 +91,7 @@ func (m *Match) problems() (list []problem) {
 	if m.Websocket != nil && *m.Websocket && len(m.Methods) > 0 && !slices.Contains(m.Methods, "GET") {
 		add(&m.Methods, "websocket: true never matches without GET, the method that opens a web socket")
 	}
-	return list
+	return patterns, list
 }
 
 func badHost(h string) string {

@@ -96,6 +96,7 @@ func Compile(routes []Match, defaultHost string, hosts []string) (*Table, error)
 	for i, name := range canon.Methods() {
 		t.methods[name] = 1 << i
 	}
+	t.rules = make([]rule, 0, len(routes))
 	var errs []error
 	for i := range routes {
 		r, mistakes := t.compile(&routes[i], defaultHost, hosts)
@@ -118,7 +119,8 @@ func Compile(routes []Match, defaultHost string, hosts []string) (*Table, error)
 }
 
 func (t *Table) compile(m *Match, defaultHost string, hosts []string) (r rule, mistakes []string) {
-	for _, p := range m.problems() {
+	patterns, problems := m.read()
+	for _, p := range problems {
 		mistakes = append(mistakes, p.text)
 	}
 	if mistakes != nil {
@@ -135,14 +137,10 @@ func (t *Table) compile(m *Match, defaultHost string, hosts []string) (r rule, m
 		}
 		r.hosts = append(r.hosts, host)
 	}
-	r.patterns = []pattern{{deep: true}}
-	if len(m.Path) > 0 {
-		r.patterns = nil
+	if r.patterns = patterns; len(patterns) == 0 {
+		r.patterns = []pattern{{deep: true}}
 	}
-	for _, text := range m.Path {
-		p, _ := parsePattern(text) // problems has reported its mistakes
-		r.patterns, r.variables = append(r.patterns, p), r.variables || len(p.names) > 0
-	}
+	r.variables = slices.ContainsFunc(patterns, func(p pattern) bool { return len(p.names) > 0 })
 	r.methods = t.methodsOf(m)
 	return r, mistakes
 }

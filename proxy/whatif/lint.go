@@ -29,17 +29,17 @@ func LintCodes() []string {
 	return codes
 }
 
-// Lint looks for what the routes of c allow and nobody can have meant. hosts are
-// the canonical hosts of the public URLs, the first one first. The warnings are
-// sorted by position.
-func Lint(c *proxy.Config, hosts []string, known policy.Known) []policy.Warning {
+// Lint looks for what the routes of c allow and nobody can have meant. table is
+// that of the routes. The warnings are sorted by position.
+func Lint(c *proxy.Config, table *route.Table, known policy.Known) []policy.Warning {
 	rules := c.Rules()
 	linted := make([]policy.Linted, len(rules))
+	every := canon.Methods()
 	for i, rule := range rules {
-		linted[i] = policy.Linted{Rule: rule, Methods: methodsOf(&c.Routes[i].Match)}
+		linted[i] = policy.Linted{Rule: rule, Methods: methodsOf(&c.Routes[i].Match, every)}
 	}
 	all := policy.Lint(linted, known)
-	all = append(all, shadowed(c, hosts)...)
+	all = append(all, shadowed(c, table)...)
 	for _, rt := range c.Routes {
 		all = append(all, exposed(rt)...)
 	}
@@ -47,13 +47,13 @@ func Lint(c *proxy.Config, hosts []string, known policy.Known) []policy.Warning 
 	return all
 }
 
-// methodsOf returns the methods that a match takes.
-func methodsOf(m *route.Match) []string {
+// methodsOf returns the methods that a match takes, of every one that there is.
+func methodsOf(m *route.Match, every []string) []string {
 	switch {
 	case m.Websocket != nil && *m.Websocket:
 		return []string{"GET"}
 	case len(m.Methods) == 0:
-		return canon.Methods()
+		return every
 	case slices.Contains(m.Methods, "GET") && !slices.Contains(m.Methods, "HEAD"):
 		return append(slices.Clone(m.Methods), "HEAD")
 	}
@@ -61,15 +61,7 @@ func methodsOf(m *route.Match) []string {
 }
 
 // shadowed returns the routes that earlier ones leave nothing to.
-func shadowed(c *proxy.Config, hosts []string) []policy.Warning {
-	matches := make([]route.Match, len(c.Routes))
-	for i, rt := range c.Routes {
-		matches[i] = rt.Match
-	}
-	table, err := route.Compile(matches, hosts[0], hosts)
-	if err != nil {
-		return nil // told where the routes are compiled
-	}
+func shadowed(c *proxy.Config, table *route.Table) []policy.Warning {
 	var all []policy.Warning
 	for _, s := range table.Shadowed() {
 		var by []string
@@ -129,7 +121,7 @@ func exposed(rt *proxy.Route) []policy.Warning {
 			open = append(open, p)
 		}
 	}
-	writes := slices.DeleteFunc(methodsOf(&rt.Match), func(m string) bool { return m == "GET" || m == "HEAD" || m == "OPTIONS" })
+	writes := slices.DeleteFunc(slices.Clone(methodsOf(&rt.Match, canon.Methods())), func(m string) bool { return m == "GET" || m == "HEAD" || m == "OPTIONS" })
 	switch {
 	case len(rt.Match.Path) == 0 || slices.Contains(rt.Match.Path, "/**"):
 		add(CodeOpenToAll, policy.LevelWarning, "is open to everybody, and takes every path")

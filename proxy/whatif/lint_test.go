@@ -8,6 +8,7 @@ import (
 
 	"gatehouse/cmd/gatehouse/app"
 	"gatehouse/policy"
+	"gatehouse/proxy/route"
 	"gatehouse/proxy/whatif"
 )
 
@@ -22,7 +23,15 @@ func linted(t *testing.T, routes string, known policy.Known) []string {
 		t.Fatal(err)
 	}
 	var found []string
-	for _, w := range whatif.Lint(&plan.Config.Config, []string{"app.example.com", "www.example.com"}, known) {
+	var matches []route.Match
+	for _, rt := range plan.Config.Routes {
+		matches = append(matches, rt.Match)
+	}
+	table, err := route.Compile(matches, "app.example.com", []string{"app.example.com", "www.example.com"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, w := range whatif.Lint(&plan.Config.Config, table, known) {
 		found = append(found, fmt.Sprint(w.Pos.Line-5, " ", w.Level, " ", w.Code))
 		if !slices.Contains(whatif.LintCodes(), w.Code) {
 			t.Errorf("code %q is not of the list", w.Code)

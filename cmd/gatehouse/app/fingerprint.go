@@ -31,8 +31,57 @@ func fingerprint(values ...any) string {
 	return string(p.Sum(nil))
 }
 
-// same tells whether two values of configuration say the same.
-func same(a, b any) bool { return fingerprint(a) == fingerprint(b) }
+// same tells whether two values of configuration say the same: whether their
+// fingerprints would be equal.
+func same(a, b any) bool { return alike(reflect.ValueOf(a), reflect.ValueOf(b)) }
+
+func alike(a, b reflect.Value) bool {
+	if a.Kind() != b.Kind() {
+		return false
+	}
+	switch a.Kind() {
+	case reflect.Pointer, reflect.Interface:
+		return alike(a.Elem(), b.Elem())
+	case reflect.Slice, reflect.Array:
+		for i := range min(a.Len(), b.Len()) {
+			if !alike(a.Index(i), b.Index(i)) {
+				return false
+			}
+		}
+		return a.Len() == b.Len()
+	case reflect.Struct:
+		return a.Type() == b.Type() && alikeFields(a, b)
+	case reflect.Invalid:
+		return true
+	case reflect.Bool, reflect.String,
+		reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64,
+		reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64, reflect.Uintptr:
+		return a.Equal(b)
+	default: // maps, whose keys may be alike without being equal, and what is rare
+		return fingerprintOf(a) == fingerprintOf(b)
+	}
+}
+
+func alikeFields(a, b reflect.Value) bool {
+	switch a.Type() {
+	case posType:
+		return true
+	case zoneType:
+		return a.FieldByName("name").String() == b.FieldByName("name").String()
+	}
+	for i := range a.NumField() {
+		if !alike(a.Field(i), b.Field(i)) {
+			return false
+		}
+	}
+	return true
+}
+
+func fingerprintOf(v reflect.Value) string {
+	p := printer{sha256.New()}
+	p.value(v)
+	return string(p.Sum(nil))
+}
 
 // printer writes values so that no two different ones give the same bytes.
 // Values of configuration hold no circles.

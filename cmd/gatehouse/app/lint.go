@@ -13,6 +13,7 @@ import (
 	"gatehouse/idp/store"
 	"gatehouse/internal/conf"
 	"gatehouse/policy"
+	"gatehouse/proxy/route"
 	"gatehouse/proxy/whatif"
 )
 
@@ -29,19 +30,23 @@ type Linted struct {
 // compared with the user pool where it can be read, beside a running server or
 // without one, and with the configuration where not.
 func (p *Plan) Lint(ctx context.Context) (Linted, error) {
+	table, err := p.table()
+	if err != nil {
+		return Linted{}, err
+	}
 	st, err := OpenStore(ctx, p)
 	switch {
 	case errors.Is(err, ErrNoProvider), errors.Is(err, store.ErrNoStore):
-		return Linted{Warnings: p.lint(p.names(time.Now()))}, nil
+		return Linted{Warnings: p.lint(table, p.names(time.Now()))}, nil
 	case err != nil:
-		return Linted{Warnings: p.lint(p.names(time.Now())), Unread: err}, nil
+		return Linted{Warnings: p.lint(table, p.names(time.Now())), Unread: err}, nil
 	}
 	n := p.names(time.Now())
 	err = errors.Join(n.read(ctx, st), st.Close())
 	if err != nil {
 		return Linted{}, err
 	}
-	return Linted{Warnings: p.lint(n)}, nil
+	return Linted{Warnings: p.lint(table, n)}, nil
 }
 
 // Excerpts returns the lines that warnings stand in, as `gatehouse check` shows
@@ -68,20 +73,16 @@ func Excerpts(path string, warnings []policy.Warning) []string {
 
 // warnLint adds what the configuration alone shows to what `gatehouse check` warns
 // of. The routes and the policy have compiled.
-func (p *Plan) warnLint(r *conf.Report) {
-	for _, w := range p.lint(p.names(time.Time{})) {
+func (p *Plan) warnLint(r *conf.Report, table *route.Table) {
+	for _, w := range p.lint(table, p.names(time.Time{})) {
 		if w.Level == policy.LevelWarning {
 			r.Warnf(w.Pos, "%s [%s]", w.Text, w.Code)
 		}
 	}
 }
 
-func (p *Plan) lint(n *names) []policy.Warning {
-	hosts := make([]string, len(p.sites))
-	for i, s := range p.sites {
-		hosts[i] = s.Host
-	}
-	return whatif.Lint(&p.Config.Config, hosts, n.known())
+func (p *Plan) lint(table *route.Table, n *names) []policy.Warning {
+	return whatif.Lint(&p.Config.Config, table, n.known())
 }
 
 // names are what rules may name, as far as a configuration and its user pool

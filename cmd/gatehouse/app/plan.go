@@ -90,13 +90,23 @@ func (p *Plan) compile(file *conf.File, have bundles) error {
 		return err
 	}
 	p.checkFront(r)
-	p.compileRoutes(r)
-	p.compilePolicy(r, have)
+	// The policy is half of the work, and looks at nothing that the other half
+	// changes.
+	policed := make(chan error, 1)
+	go func() {
+		var err error
+		p.policy, err = p.draft.compilePolicy(context.Background(), have)
+		policed <- err
+	}()
+	table, err := p.table()
+	file.Digest()
+	p.blameRoutes(r, err)
+	p.blamePolicy(r, <-policed)
 	p.checkIssuer(r)
 	if err := file.Err(); err != nil {
 		return err
 	}
-	p.warnLint(r)
+	p.warnLint(r, table)
 	return nil
 }
 
@@ -118,8 +128,8 @@ func (p *Plan) checkFront(r *conf.Report) {
 	}
 }
 
-// compileRoutes checks the table of routes.
-func (p *Plan) compileRoutes(r *conf.Report) {
+// table compiles the table of routes.
+func (p *Plan) table() (*route.Table, error) {
 	cfg := p.Config
 	matches := make([]route.Match, len(cfg.Routes))
 	for i, rt := range cfg.Routes {
@@ -129,26 +139,21 @@ func (p *Plan) compileRoutes(r *conf.Report) {
 	for i, s := range p.sites {
 		hosts[i] = s.Host
 	}
-	_, err := route.Compile(matches, hosts[0], hosts)
-	if err == nil {
-		return
-	}
+	return route.Compile(matches, hosts[0], hosts)
+}
+
+func (p *Plan) blameRoutes(r *conf.Report, err error) {
 	for _, e := range flatten(err) {
 		at, text := conf.Pos{}, e.Error()
 		var bad *route.Error
 		if errors.As(e, &bad) {
-			at, text = cfg.Routes[bad.Route].Pos, bad.Text
+			at, text = p.Config.Routes[bad.Route].Pos, bad.Text
 		}
 		r.Errorf(at, "%s", text)
 	}
 }
 
-func (p *Plan) compilePolicy(r *conf.Report, have bundles) {
-	compiled, err := p.draft.compilePolicy(context.Background(), have)
-	if err == nil {
-		p.policy = compiled
-		return
-	}
+func (p *Plan) blamePolicy(r *conf.Report, err error) {
 	for _, e := range flatten(err) {
 		at, text := p.Config.Policy.Pos, e.Error()
 		var bad *policy.Error
@@ -159,8 +164,11 @@ func (p *Plan) compilePolicy(r *conf.Report, have bundles) {
 	}
 }
 
-// flatten returns the errors that errors.Join joined, in order.
+// flatten returns the errors that errors.Join joined, in order; none for nil.
 func flatten(err error) []error {
+	if err == nil {
+		return nil
+	}
 	joined, ok := err.(interface{ Unwrap() []error })
 	if !ok {
 		return []error{err}
