@@ -1,0 +1,6 @@
+//go:build !linux
+
+package heap
+
+// dropText does nothing here.
+func dropText() {}
