@@ -27,8 +27,7 @@ func (f *File) decode(y *yaml.Node, v reflect.Value, at *path) bool {
 		return false
 	}
 	f.start(v)
-	f.setPos(v, f.at(y))
-	ok, judge := f.fill(y, v, at)
+	ok, judge := f.fill(y, v, self, at)
 	f.setPos(v, f.at(y))
 	if !ok {
 		f.failed[self] = true
@@ -47,7 +46,7 @@ func (f *File) decodeNode(n *Node, into any) bool {
 		panic(fmt.Sprintf("conf: Decode needs a pointer, not %T", into))
 	}
 	if into == n.self {
-		ok, _ := f.fillKind(n.yaml, v.Elem(), n.at)
+		ok, _ := f.fillKind(n.yaml, v.Elem(), into, n.at)
 		return ok
 	}
 	return f.decode(n.yaml, v.Elem(), n.at)
@@ -105,7 +104,8 @@ func (f *File) check(self any, y *yaml.Node) {
 }
 
 // fill reports whether y fits v, and whether v holds enough to be checked.
-func (f *File) fill(y *yaml.Node, v reflect.Value, at *path) (ok, judge bool) {
+// self is the pointer to v.
+func (f *File) fill(y *yaml.Node, v reflect.Value, self any, at *path) (ok, judge bool) {
 	if y.Style&yaml.TaggedStyle != 0 {
 		f.add(f.at(y), false, at.lead()+"YAML tags are not supported; a value that begins with ! must be quoted")
 		return false, false
@@ -114,16 +114,17 @@ func (f *File) fill(y *yaml.Node, v reflect.Value, at *path) (ok, judge bool) {
 		f.add(f.at(y), false, at.lead()+"has no value; remove the key, or quote a value that begins with #, & or ~")
 		return false, false
 	}
-	if u, is := v.Addr().Interface().(Unmarshaler); is {
-		n := &Node{file: f, yaml: y, at: at, self: v.Addr().Interface()}
+	if u, is := self.(Unmarshaler); is {
+		f.setPos(v, f.at(y))
+		n := &Node{file: f, yaml: y, at: at, self: self}
 		u.UnmarshalConf(n)
 		return !n.bad, !n.bad
 	}
-	return f.fillKind(y, v, at)
+	return f.fillKind(y, v, self, at)
 }
 
-func (f *File) fillKind(y *yaml.Node, v reflect.Value, at *path) (ok, judge bool) {
-	if _, is := v.Addr().Interface().(encoding.TextUnmarshaler); is || isScalarType(v.Type()) {
+func (f *File) fillKind(y *yaml.Node, v reflect.Value, self any, at *path) (ok, judge bool) {
+	if _, is := self.(encoding.TextUnmarshaler); is || isScalarType(v.Type()) {
 		ok = f.scalar(y, v, at)
 		return ok, ok
 	}

@@ -72,9 +72,9 @@ func Excerpts(path string, warnings []policy.Warning) []string {
 }
 
 // warnLint adds what the configuration alone shows to what `gatehouse check` warns
-// of. The routes and the policy have compiled.
-func (p *Plan) warnLint(r *conf.Report, table *route.Table) {
-	for _, w := range p.lint(table, p.names(time.Time{})) {
+// of.
+func warnLint(r *conf.Report, linted []policy.Warning) {
+	for _, w := range linted {
 		if w.Level == policy.LevelWarning {
 			r.Warnf(w.Pos, "%s [%s]", w.Text, w.Code)
 		}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+	"time"
 
 	"gatehouse/internal/conf"
 	"gatehouse/policy"
@@ -99,6 +100,10 @@ func (p *Plan) compile(file *conf.File, have bundles) error {
 		policed <- err
 	}()
 	table, err := p.table()
+	var linted []policy.Warning
+	if err == nil {
+		linted = p.lint(table, p.names(time.Time{}))
+	}
 	file.Digest()
 	p.blameRoutes(r, err)
 	p.blamePolicy(r, <-policed)
@@ -106,7 +111,7 @@ func (p *Plan) compile(file *conf.File, have bundles) error {
 	if err := file.Err(); err != nil {
 		return err
 	}
-	p.warnLint(r, table)
+	warnLint(r, linted)
 	return nil
 }
 
