@@ -46,8 +46,8 @@ type Options struct {
 // App is a running gateway: what one process has once, and the generation of the
 // configuration that decides now.
 type App struct {
-	// config is the configuration that the process began with. Of what it says,
-	// only what a reload cannot change is asked.
+	// config is the configuration that the process began with, without its routes.
+	// Of what it says, only what a reload cannot change is asked.
 	config    *Config
 	log       *slog.Logger
 	noWatch   bool
@@ -83,8 +83,11 @@ type App struct {
 // Open makes the running parts of a plan. On an error everything it began has
 // been ended, besides listeners it was given.
 func Open(ctx context.Context, plan *Plan, o Options) (*App, error) {
+	// Routes are the bulk of a configuration, and change with each generation.
+	first := *plan.Config
+	first.Routes = nil
 	a := &App{
-		config: plan.Config, log: o.Log, noWatch: o.NoWatch, bodies: body.New(body.Limits{}),
+		config: &first, log: o.Log, noWatch: o.NoWatch, bodies: body.New(body.Limits{}),
 		labels: map[string]string{"id": rand.Text(), "version": o.Version, "app": "gatehouse"},
 		parts:  parts{all: map[string]*part{}},
 		asked:  make(chan struct{}, 1), bundled: make(chan struct{}, 1),
