@@ -112,11 +112,7 @@ func sample(name string) uint64 {
 	return s[0].Value.Uint64()
 }
 
-// Trim collects what is garbage and gives free memory back to the system, and on
-// Linux the pages of the program itself that were needed so far: for times when
-// much was done that is not done again soon. It takes as long as a collection,
-// and others go on meanwhile.
-func Trim() {
-	debug.FreeOSMemory()
-	dropText()
-}
+// Trim collects what is garbage and gives free memory back to the system: for
+// times when much was done that is not done again soon. It takes as long as a
+// collection, and others go on meanwhile.
+func Trim() { debug.FreeOSMemory() }

@@ -23,7 +23,12 @@ type Stripper struct {
 // stand behind more than one.
 func NewStripper(plans ...*Plan) *Stripper {
 	s := &Stripper{exact: set(exact), families: set(families), framing: set(framing), honest: set(route)}
+	seen := map[*Plan]bool{}
 	for _, p := range plans {
+		if seen[p] {
+			continue // routes share plans
+		}
+		seen[p] = true
 		for _, name := range p.Names() {
 			s.exact[fold(name)] = true
 			s.exact[fold(name+truncated)] = true

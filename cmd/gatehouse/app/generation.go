@@ -57,7 +57,7 @@ func (a *App) assemble(ctx context.Context, g *generation, plan *Plan) error {
 		}
 	}
 	g.Sites, g.Cookies, g.Policy, g.Revocations, g.Bodies = plan.sites, g.cookies, plan.policy, a.feed, a.bodies
-	g.Principals = a.principals
+	g.Principals, g.Table = a.principals, plan.routes
 	g.SharedOrigin = plan.sharedOrigin()
 	g.Mounts = plan.mounts(a.provider)
 	if g.gate, err = proxy.NewGate(&c.Config, g.Parts); err != nil {
@@ -224,7 +224,7 @@ func (p *Plan) deciding() (*proxy.Gate, error) {
 	if err := g.openHeaders(); err != nil {
 		return nil, err
 	}
-	g.Sites, g.Policy, g.Mounts = p.sites, p.policy, p.mounts(nil)
+	g.Sites, g.Policy, g.Mounts, g.Table = p.sites, p.policy, p.mounts(nil), p.routes
 	return proxy.NewGate(&p.Config.Config, g.Parts)
 }
 

@@ -30,23 +30,19 @@ type Linted struct {
 // compared with the user pool where it can be read, beside a running server or
 // without one, and with the configuration where not.
 func (p *Plan) Lint(ctx context.Context) (Linted, error) {
-	table, err := p.table()
-	if err != nil {
-		return Linted{}, err
-	}
 	st, err := OpenStore(ctx, p)
 	switch {
 	case errors.Is(err, ErrNoProvider), errors.Is(err, store.ErrNoStore):
-		return Linted{Warnings: p.lint(table, p.names(time.Now()))}, nil
+		return Linted{Warnings: p.lint(p.routes, p.names(time.Now()))}, nil
 	case err != nil:
-		return Linted{Warnings: p.lint(table, p.names(time.Now())), Unread: err}, nil
+		return Linted{Warnings: p.lint(p.routes, p.names(time.Now())), Unread: err}, nil
 	}
 	n := p.names(time.Now())
 	err = errors.Join(n.read(ctx, st), st.Close())
 	if err != nil {
 		return Linted{}, err
 	}
-	return Linted{Warnings: p.lint(table, n)}, nil
+	return Linted{Warnings: p.lint(p.routes, n)}, nil
 }
 
 // Excerpts returns the lines that warnings stand in, as `gatehouse check` shows

@@ -24,6 +24,7 @@ type Plan struct {
 
 	draft    *draft
 	sites    []session.Site
+	routes   *route.Table
 	policy   *policy.Policy
 	bundles  bundles // that policy was compiled with
 	shadow   *Plan   // of policy.shadow; nil for none
@@ -99,10 +100,10 @@ func (p *Plan) compile(file *conf.File, have bundles) error {
 		p.policy, err = p.draft.compilePolicy(context.Background(), have)
 		policed <- err
 	}()
-	table, err := p.table()
 	var linted []policy.Warning
-	if err == nil {
-		linted = p.lint(table, p.names(time.Time{}))
+	var err error
+	if p.routes, err = p.table(); err == nil {
+		linted = p.lint(p.routes, p.names(time.Time{}))
 	}
 	file.Digest()
 	p.blameRoutes(r, err)

@@ -16,6 +16,9 @@ const (
 	// grace is how long the parts of a generation outlive it, for the requests
 	// that began with it.
 	grace = time.Minute
+	// lull is how long no reload must come until the memory that the last one
+	// needed is given back.
+	lull = time.Second
 	// again is how soon a reload is tried again that lacked a bundle.
 	again = 30 * time.Second
 )
@@ -58,12 +61,18 @@ func (a *App) reloads(ctx context.Context) {
 	retry := time.NewTimer(again)
 	retry.Stop()
 	defer retry.Stop()
+	trim := time.NewTimer(lull)
+	trim.Stop()
+	defer trim.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tidy.C:
 			a.tidy(time.Now())
+			continue
+		case <-trim.C:
+			heap.Trim()
 			continue
 		case <-a.asked:
 			a.reopen(ctx)
@@ -73,7 +82,7 @@ func (a *App) reloads(ctx context.Context) {
 		}
 		sight, err := a.reload(ctx)
 		w.Follow(sight)
-		heap.Trim()
+		trim.Reset(lull)
 		retry.Stop()
 		if errors.Is(err, errFetch) {
 			retry.Reset(again)

@@ -1,6 +1,0 @@
-//go:build !linux
-
-package heap
-
-// dropText does nothing here.
-func dropText() {}
