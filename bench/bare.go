@@ -23,15 +23,22 @@ func (b *buffers) Get() []byte {
 
 func (b *buffers) Put(buf []byte) { b.pool.Put(&buf) }
 
+// bareSpec says where the yardstick stands.
+type bareSpec struct {
+	addr string // host:port
+	to   string // URL of the application
+	cert string // path of certificate and key, one PEM file; "" for plain HTTP
+}
+
 // serveBare is the yardstick: the standard library's proxy with a transport
 // that keeps its connections, and nothing else.
-func serveBare(ctx context.Context, addr, to string) error {
-	upstream, err := url.Parse(to)
+func serveBare(ctx context.Context, spec bareSpec) error {
+	upstream, err := url.Parse(spec.to)
 	if err != nil {
 		return fmt.Errorf("upstream of the bare proxy: %w", err)
 	}
 	server := &http.Server{
-		Addr:              addr,
+		Addr:              spec.addr,
 		ReadHeaderTimeout: 10 * time.Second,
 		Handler: &httputil.ReverseProxy{
 			BufferPool: &buffers{},
@@ -51,7 +58,11 @@ func serveBare(ctx context.Context, addr, to string) error {
 		},
 	}
 	context.AfterFunc(ctx, func() { _ = server.Close() })
-	if err := server.ListenAndServe(); ctx.Err() == nil {
+	serve := server.ListenAndServe
+	if spec.cert != "" {
+		serve = func() error { return server.ListenAndServeTLS(spec.cert, spec.cert) }
+	}
+	if err := serve(); ctx.Err() == nil {
 		return fmt.Errorf("bare proxy: %w", err)
 	}
 	return nil

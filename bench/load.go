@@ -4,13 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"time"
 )
 
-// load is what wrk tells of one run.
+// load is what one run tells.
 type load struct {
 	requests int
 	rate     float64 // requests a second
@@ -25,30 +27,62 @@ var (
 	wrkRefuse = regexp.MustCompile(`(?m)^\s+(?:Non-2xx or 3xx responses|Socket errors):.*$`)
 )
 
-// runLoad lets wrk ask t for the plan's duration, and takes the CPU time of
-// t's process before and after.
-func runLoad(ctx context.Context, p plan, t target) (sample, error) {
-	args := []string{"-t1", "-c" + strconv.Itoa(p.connections), fmt.Sprintf("-d%ds", int(p.duration.Seconds())), "--latency"}
-	for name, values := range t.header {
-		args = append(args, "-H", name+": "+values[0])
+// runLoad asks t for the given time, in whole seconds, and takes the CPU time
+// of t's process before and after.
+func (w *world) runLoad(ctx context.Context, t target, duration time.Duration) (sample, error) {
+	if t.connections == 0 {
+		t.connections = w.plan.connections
+	}
+	ask := w.wrk
+	if t.http2 {
+		ask = askHTTP2
 	}
 	before, err := t.proc.cpu()
 	if err != nil {
 		return sample{}, err
 	}
-	out, err := exec.CommandContext(ctx, "wrk", append(args, t.url)...).CombinedOutput()
+	l, err := ask(ctx, t, duration)
 	if err != nil {
-		return sample{}, fmt.Errorf("run wrk on %s: %w\n%s", t.url, err, out)
+		return sample{}, fmt.Errorf("%s at %s: %w", t.name, t.url(), err)
 	}
 	after, err := t.proc.cpu()
 	if err != nil {
 		return sample{}, err
 	}
+	t.proc.forget()
+	return sample{load: l, cpu: (after - before) / time.Duration(l.requests)}, nil
+}
+
+// wrk lets wrk ask.
+func (w *world) wrk(ctx context.Context, t target, duration time.Duration) (load, error) {
+	// A body of some MiB takes longer than the two seconds that wrk grants.
+	args := []string{"-t1", "-c" + strconv.Itoa(t.connections), fmt.Sprintf("-d%ds", int(duration.Seconds())), "--latency", "--timeout", "20s"}
+	for name, values := range t.header {
+		args = append(args, "-H", name+": "+values[0])
+	}
+	script, err := t.script()
+	if err != nil {
+		return load{}, err
+	}
+	if script != "" {
+		file := filepath.Join(w.dir, "load.lua")
+		if err := os.WriteFile(file, []byte(script), 0o600); err != nil {
+			return load{}, fmt.Errorf("script wrk: %w", err)
+		}
+		args = append(args, "-s", file)
+	}
+	ctx, cancel := context.WithTimeout(ctx, duration+time.Minute)
+	defer cancel()
+	out, err := exec.CommandContext(ctx, "wrk", append(args, t.url())...).CombinedOutput()
+	if err != nil {
+		return load{}, fmt.Errorf("run wrk: %w\n%s", err, out)
+	}
 	l, err := readLoad(string(out))
 	if err != nil {
-		return sample{}, fmt.Errorf("%s at %s: %w", t.name, t.url, err)
+		return load{}, err
 	}
-	return sample{load: l, cpu: (after - before) / time.Duration(l.requests)}, nil
+	t.feed.used(l.requests + 2*t.connections)
+	return l, nil
 }
 
 // readLoad reads wrk's report. A run with a single refusal measured something

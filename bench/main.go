@@ -5,10 +5,8 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"net/http"
 	"os"
 	"os/signal"
-	"slices"
 	"syscall"
 	"time"
 )
@@ -17,45 +15,62 @@ import (
 type plan struct {
 	rounds      int           // how often each target runs
 	duration    time.Duration // of one run
-	connections int           // kept open by the load
+	connections int           // kept open by the load, where a row does not say otherwise
+	starts      int           // how often a program is started to measure that
+	people      int           // signed in at once
+	tokens      int           // signed, for loads that never repeat one
 	same        bool          // the bare proxy carries the target's credential
-	only        string        // one target's name, "" for all
+	only        []string      // sections, none for all
 	binary      string        // a gatehouse that is built already, "" to build
+
+	buildFlags []string // of the gatehouse that is built
+	gatewayEnv []string // NAME=value, besides our own
 }
 
-// target is one thing to measure.
-type target struct {
-	name   string
-	url    string
-	header http.Header
-	proc   *process // whose CPU counts
-}
-
-// sample is one run of one target.
-type sample struct {
-	load
-	cpu time.Duration // of the target's process, per request
+// quick turns a plan into one that shows whether everything works, and ratios
+// that are off by a fifth.
+func (p *plan) quick() {
+	p.rounds, p.duration, p.starts, p.people, p.tokens = 2, time.Second, 3, 10_000, 30_000
 }
 
 func main() {
-	var p plan
+	p := plan{}
 	flag.IntVar(&p.rounds, "rounds", 5, "how often each target runs; fewer than 5 show little")
 	flag.DurationVar(&p.duration, "duration", 2*time.Second, "length of one run, in whole seconds")
-	flag.IntVar(&p.connections, "connections", 32, "connections that the load keeps open")
+	flag.IntVar(&p.connections, "connections", 32, "connections that the load keeps open, where a row does not say otherwise")
+	flag.IntVar(&p.starts, "starts", 9, "how often a program is started to measure that")
+	flag.IntVar(&p.people, "people", 100_000, "people who are signed in at once")
+	flag.IntVar(&p.tokens, "tokens", 60_000, "access tokens to sign")
 	flag.BoolVar(&p.same, "same-bytes", false, "let the bare proxy carry the same credential, so that only gatehouse's work shows")
-	flag.StringVar(&p.only, "only", "", "measure one target: public, bearer or session")
 	flag.StringVar(&p.binary, "binary", "", "a gatehouse that is built already (default: build it)")
-	bareAddr := flag.String("bare", "", "be the bare proxy on this address; used by bench itself")
-	bareTo := flag.String("to", "", "where the bare proxy passes requests on to")
+	quick := flag.Bool("quick", false, "few and short runs: shows that everything works, and little else")
+	only := flag.String("only", "", "sections to measure, with commas between; -list names them")
+	list := flag.Bool("list", false, "name the sections and stop")
+	profile := flag.String("profile", "", "write a CPU profile of a gateway under load into this file, and measure nothing")
+	profiled := flag.String("target", "bearer", "what -profile asks for: public, bearer, session, bearer-assertion or session-assertion; h1- before it for the transport h1")
+	bare := bareSpec{}
+	flag.StringVar(&bare.addr, "bare", "", "be the bare proxy on this address; used by bench itself")
+	flag.StringVar(&bare.to, "to", "", "where the bare proxy passes requests on to")
+	flag.StringVar(&bare.cert, "cert", "", "certificate and key of the bare proxy, one PEM file")
 	flag.Parse()
+	if *quick {
+		p.quick()
+	}
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	var err error
-	if *bareAddr != "" {
-		err = serveBare(ctx, *bareAddr, *bareTo)
-	} else {
-		err = measure(ctx, p)
+	switch {
+	case bare.addr != "":
+		err = serveBare(ctx, bare)
+	case *list:
+		for _, s := range sections() {
+			fmt.Printf("%-12s %s\n", s.name, s.title)
+		}
+	case *profile != "":
+		err = writeProfile(ctx, p, *profiled, *profile)
+	default:
+		err = measure(ctx, p, *only)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -63,87 +78,60 @@ func main() {
 	}
 }
 
-func measure(ctx context.Context, p plan) error {
-	if p.rounds < 1 || p.connections < 1 || p.duration < time.Second {
-		return errors.New("want at least one round, one connection and one second")
+// measure measures all sections that are asked for, and prints what there is,
+// whatever failed.
+func measure(ctx context.Context, p plan, only string) error {
+	if p.rounds < 1 || p.connections < 1 || p.duration < time.Second || p.starts < 1 || p.people < 1 || p.tokens < 1 {
+		return errors.New("want at least one of everything, and runs of a second")
 	}
-	w, err := openWorld(ctx, p.binary)
+	chosen, err := choose(sections(), only)
+	if err != nil {
+		return err
+	}
+	begin := time.Now()
+	w, err := openWorld(ctx, p)
 	if err != nil {
 		return err
 	}
 	defer w.close()
-	targets, err := w.targets(ctx)
-	if err != nil {
-		return err
-	}
-	if p.only != "" {
-		targets = slices.DeleteFunc(targets, func(t target) bool { return t.name != p.only })
-		if len(targets) == 0 {
-			return fmt.Errorf("there is no target %q: want public, bearer or session", p.only)
-		}
-	}
-	r := &results{plan: p, bare: map[string][]sample{}, own: map[string][]pairing{}}
-	// The first second of a program is not like its others.
-	for _, t := range append([]target{w.bareFor(target{})}, targets...) {
-		warm := p
-		warm.duration = time.Second
-		if _, err := runLoad(ctx, warm, t); err != nil {
-			return err
-		}
-	}
-	for round := range p.rounds {
-		if err := r.round(ctx, w, ordered(targets, round)); err != nil {
-			return err
-		}
-		fmt.Fprintf(os.Stderr, "round %d of %d\n", round+1, p.rounds)
-	}
-	r.print(os.Stdout, targets)
-	return nil
-}
-
-// ordered turns the order round every other time: what runs late in a round
-// must not always be the same.
-func ordered(targets []target, round int) []target {
-	out := slices.Clone(targets)
-	if round%2 == 1 {
-		slices.Reverse(out)
-	}
-	return out
-}
-
-// round runs each target once between two runs of the bare proxy. Neighbours
-// share the run between them, unless they carry different credentials.
-func (r *results) round(ctx context.Context, w *world, targets []target) error {
-	var last sample
-	for i, t := range targets {
-		before := last
-		var err error
-		if i == 0 || r.plan.same {
-			if before, err = r.run(ctx, w.bareFor(r.carried(t))); err != nil {
-				return err
-			}
-		}
-		own, err := r.run(ctx, t)
+	var lines []line
+	failed := 0
+	for _, s := range chosen {
+		w.tell("%s: %s", s.name, s.title)
+		list, err := s.measure(ctx, w)
 		if err != nil {
-			return err
+			list = append(list, failedLine("(all)", err))
 		}
-		if last, err = r.run(ctx, w.bareFor(r.carried(t))); err != nil {
-			return err
+		for _, l := range list {
+			if l.err != nil {
+				failed++
+				w.tell("%s FAILED: %v", l.name, l.err)
+			}
+			l.section = s.name
+			lines = append(lines, l)
 		}
-		r.own[t.name] = append(r.own[t.name], pairing{own, before, last})
-		r.bare[t.name] = append(r.bare[t.name], before, last)
+	}
+	fmt.Printf("\n%d rounds of %v, %d connections where a row does not say otherwise; × is CPU per request as a multiple of the\n"+
+		"runs of the yardstick right before and after. %s\n", p.rounds, p.duration, p.connections, w.conditions())
+	printTable(os.Stdout, chosen, lines)
+	w.tell("took %v", time.Since(begin).Round(time.Second))
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if failed > 0 {
+		return fmt.Errorf("%d rows failed", failed)
 	}
 	return nil
 }
 
-// carried is what the bare proxy is asked with, beside t.
-func (r *results) carried(t target) target {
-	if r.plan.same {
-		return t
+// conditions says what all rows have in common.
+func (w *world) conditions() string {
+	carried := "The yardstick is a bare httputil.ReverseProxy without the credential"
+	if w.plan.same {
+		carried = "The yardstick is a bare httputil.ReverseProxy with the same credential"
 	}
-	return target{}
-}
-
-func (r *results) run(ctx context.Context, t target) (sample, error) {
-	return runLoad(ctx, r.plan, t)
+	if w.knows.accessLog {
+		return carried + ".\nThe gateway writes its access log into a file and counts its metrics."
+	}
+	return carried + ".\nThe gateway counts its metrics; this binary has no access log."
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -16,28 +17,45 @@ import (
 	"time"
 )
 
+// program is what to run, and how.
+type program struct {
+	name string // of its logs, unique in one run of bench
+	path string
+	args []string
+	env  []string // NAME=value, besides our own
+}
+
 // process is a program that bench started and will end.
 type process struct {
 	name string
 	cmd  *exec.Cmd
-	log  string // path of what it prints
+	log  string // path of what it prints on standard error
+	out  string // path of what it prints on standard output
 	done chan struct{}
 }
 
-// start runs program with args; what it prints goes into a file below dir.
-func start(dir, name, program string, args ...string) (*process, error) {
-	p := &process{name: name, log: filepath.Join(dir, name+".log"), done: make(chan struct{})}
-	out, err := os.Create(p.log)
-	if err != nil {
-		return nil, fmt.Errorf("start %s: %w", name, err)
+// start runs what; what it prints goes into two files below dir.
+func start(dir string, what program) (*process, error) {
+	p := &process{
+		name: what.name, done: make(chan struct{}),
+		log: filepath.Join(dir, what.name+".log"), out: filepath.Join(dir, what.name+".out"),
 	}
-	defer out.Close() // the child has its own copy
-	p.cmd = exec.Command(program, args...)
-	p.cmd.Stdout, p.cmd.Stderr = out, out
-	// Ctrl-C is for bench, which then ends the others in order.
+	p.cmd = exec.Command(what.path, what.args...)
+	p.cmd.Env = append(os.Environ(), what.env...)
+	// Appending, so that what was read can be cut off while it goes on.
+	for name, into := range map[string]*io.Writer{p.log: &p.cmd.Stderr, p.out: &p.cmd.Stdout} {
+		file, err := os.OpenFile(name, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+		if err != nil {
+			return nil, fmt.Errorf("start %s: %w", what.name, err)
+		}
+		defer file.Close() // the child has its own copy
+		*into = file
+	}
+	// Ctrl-C is for bench, which then ends the others in order. A child ends
+	// with the thread that started it, and Go ends threads that are locked only.
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
 	if err := p.cmd.Start(); err != nil {
-		return nil, fmt.Errorf("start %s: %w", name, err)
+		return nil, fmt.Errorf("start %s: %w", what.name, err)
 	}
 	go func() {
 		_ = p.cmd.Wait() // how it ended does not matter once we end it
@@ -45,6 +63,10 @@ func start(dir, name, program string, args ...string) (*process, error) {
 	}()
 	return p, nil
 }
+
+// forget cuts off what the process has written to standard output: an access
+// log of millions of lines is there to be paid for, not to be kept.
+func (p *process) forget() { _ = os.Truncate(p.out, 0) }
 
 // end stops the process and waits for it.
 func (p *process) end() {
@@ -68,13 +90,12 @@ func (p *process) ready(ctx context.Context, url string) error {
 			return fmt.Errorf("%s has ended:\n%s", p.name, p.printed())
 		default:
 		}
-		resp, err := http.Get(url)
+		a, err := send(ctx, http.MethodGet, url, nil, nil)
 		if err == nil {
-			resp.Body.Close()
-			if resp.StatusCode < 500 {
+			if a.status < 500 {
 				return nil
 			}
-			err = errors.New(resp.Status)
+			err = fmt.Errorf("status %d", a.status)
 		}
 		last = err
 	}
@@ -114,6 +135,30 @@ func (p *process) cpu() (time.Duration, error) {
 		return 0, fmt.Errorf("read CPU time of %s: %w", p.name, err)
 	}
 	return time.Duration(user+system) * clockTick, nil
+}
+
+// memory returns how much of the process is in RAM (VmRSS, proc_pid_status(5)),
+// in MiB.
+func (p *process) memory() (float64, error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
+	if err != nil {
+		return 0, fmt.Errorf("read memory of %s: %w", p.name, err)
+	}
+	return residentMiB(string(text))
+}
+
+func residentMiB(status string) (float64, error) {
+	_, rest, found := strings.Cut(status, "VmRSS:")
+	line, _, _ := strings.Cut(rest, "\n")
+	fields := strings.Fields(line)
+	if !found || len(fields) != 2 || fields[1] != "kB" {
+		return 0, fmt.Errorf("read memory: no VmRSS in %q", status)
+	}
+	kib, err := strconv.ParseFloat(fields[0], 64)
+	if err != nil {
+		return 0, fmt.Errorf("read memory: %w", err)
+	}
+	return kib / 1024, nil
 }
 
 // freePort finds a port of the loopback that nobody listens on.

@@ -4,28 +4,37 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"text/tabwriter"
 	"time"
 )
 
-// pairing is one run of a target with the bare proxy's runs next to it.
-type pairing struct{ own, before, after sample }
-
-// results are all runs so far, by target.
-type results struct {
-	plan plan
-	bare map[string][]sample
-	own  map[string][]pairing
+// line is one line of the table.
+type line struct {
+	section string
+	name    string
+	unit    string    // × is a multiple of the yardstick
+	values  []float64 // of which the median is shown
+	goal    goal
+	runs    []sample // behind a ratio; nil where there are none
+	beside  []sample // of the yardstick
+	err     error    // why it could not be measured
+	skipped string   // why it was not measured, which is no fault
 }
 
-// cpuRatio is the CPU per request, as a multiple of the neighbours' mean.
-func (p pairing) cpuRatio() float64 {
-	return 2 * float64(p.own.cpu) / float64(p.before.cpu+p.after.cpu)
-}
-
-// rateRatio is the requests a second, as a multiple of the neighbours' mean.
-func (p pairing) rateRatio() float64 {
-	return 2 * p.own.rate / (p.before.rate + p.after.rate)
+// verdict is what the last column says.
+func (l line) verdict() string {
+	switch {
+	case l.err != nil:
+		return "FAILED"
+	case l.skipped != "":
+		return "skipped"
+	case l.goal == 0:
+		return ""
+	case median(l.values) <= float64(l.goal):
+		return "met"
+	}
+	return "NOT MET"
 }
 
 // quartiles returns the lower quartile, the median and the upper quartile,
@@ -57,34 +66,97 @@ func each[T any](list []T, f func(T) float64) []float64 {
 	return out
 }
 
-// print writes the table.
-func (r *results) print(w io.Writer, targets []target) {
-	carried := "without a credential"
-	if r.plan.same {
-		carried = "with the same credential"
-	}
-	fmt.Fprintf(w, "\nCPU per request, %d connections, %d rounds of %v; × bare = against the mean of the runs of a bare\n"+
-		"httputil.ReverseProxy (%s) right before and after: median [quartiles]\n\n",
-		r.plan.connections, r.plan.rounds, r.plan.duration, carried)
-	t := tabwriter.NewWriter(w, 0, 0, 3, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(t, "target\tCPU µs\tCPU × bare\t\treq/s × bare\t\treq/s\tp50 ms\tp99 ms\t")
-	var bare []sample
-	for _, target := range targets {
-		bare = append(bare, r.bare[target.name]...)
-	}
-	fmt.Fprintf(t, "bare\t%s\t1.00\t\t1.00\t\t%s\n", micro(bare), rates(bare))
-	for _, target := range targets {
-		pairs := r.own[target.name]
-		own := make([]sample, len(pairs))
-		for i, p := range pairs {
-			own[i] = p.own
+// printTable writes the table, what failed, and which goals are not met.
+func printTable(w io.Writer, list []section, lines []line) {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	for _, s := range list {
+		rows := slices.DeleteFunc(slices.Clone(lines), func(l line) bool { return l.section != s.name })
+		if len(rows) == 0 {
+			continue
 		}
-		c1, c2, c3 := quartiles(each(pairs, pairing.cpuRatio))
-		r1, r2, r3 := quartiles(each(pairs, pairing.rateRatio))
-		fmt.Fprintf(t, "%s\t%s\t%.2f\t[%.2f–%.2f]\t%.2f\t[%.2f–%.2f]\t%s\n", target.name, micro(own), c2, c1, c3, r2, r1, r3, rates(own))
+		// A line without tabs ends a block of columns: each section has its own.
+		fmt.Fprintf(t, "\n%s: %s\n", s.name, s.title)
+		fmt.Fprintln(t, "  \tmedian\t[quartiles]\t\tgoal\t\tCPU µs\tbeside\treq/s\tp50 ms\tp99 ms")
+		for _, l := range rows {
+			fmt.Fprintln(t, l.cells())
+		}
 	}
 	t.Flush()
 	fmt.Fprintln(w)
+	for _, l := range lines {
+		switch {
+		case l.err != nil:
+			fmt.Fprintf(w, "FAILED %s / %s: %v\n", l.section, l.name, l.err)
+		case l.skipped != "":
+			fmt.Fprintf(w, "skipped %s / %s: %s\n", l.section, l.name, l.skipped)
+		}
+	}
+	fmt.Fprintln(w, summary(lines))
+}
+
+func (l line) cells() string {
+	cells := []string{"  " + l.name, "-", "", l.unit, "", l.verdict()}
+	if l.goal != 0 {
+		cells[4] = fmt.Sprintf("≤ %.4g", float64(l.goal))
+	}
+	if l.err == nil && l.skipped == "" {
+		q1, mid, q3 := quartiles(l.values)
+		cells[1], cells[2] = number(mid, l.unit), fmt.Sprintf("[%s–%s]", number(q1, l.unit), number(q3, l.unit))
+	}
+	if len(l.runs) > 0 {
+		cells = append(cells, micro(l.runs), micro(l.beside), rates(l.runs))
+	} else {
+		// A line with fewer cells would end the columns.
+		cells = append(cells, "", "", "\t\t")
+	}
+	return strings.Join(cells, "\t")
+}
+
+// number writes ratios with two digits after the point, the rest with one.
+func number(x float64, unit string) string {
+	switch unit {
+	case "×":
+		return fmt.Sprintf("%.2f", x)
+	case "+":
+		return fmt.Sprintf("%+.2f", x)
+	}
+	return fmt.Sprintf("%.1f", x)
+}
+
+// amount is the median with its unit.
+func amount(l line) string {
+	text := number(median(l.values), l.unit)
+	if l.unit == "+" {
+		return text // has its sign
+	}
+	return text + " " + l.unit
+}
+
+// summary says in one line which goals are not met.
+func summary(lines []line) string {
+	var with int
+	var missed, unknown []string
+	for _, l := range lines {
+		if l.goal == 0 {
+			continue
+		}
+		with++
+		name := l.section + " / " + l.name
+		switch l.verdict() {
+		case "NOT MET":
+			missed = append(missed, fmt.Sprintf("%s (%s, want ≤ %.4g)", name, amount(l), float64(l.goal)))
+		case "FAILED", "skipped":
+			unknown = append(unknown, name)
+		}
+	}
+	text := fmt.Sprintf("goals not met: none of %d", with)
+	if len(missed) > 0 {
+		text = fmt.Sprintf("goals not met: %d of %d: %s", len(missed), with, strings.Join(missed, "; "))
+	}
+	if len(unknown) > 0 {
+		text += "\ngoals not measured: " + strings.Join(unknown, "; ")
+	}
+	return text
 }
 
 func micro(runs []sample) string {
@@ -93,7 +165,7 @@ func micro(runs []sample) string {
 
 func rates(runs []sample) string {
 	ms := func(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
-	return fmt.Sprintf("%.0f\t%.2f\t%.2f\t",
+	return fmt.Sprintf("%.0f\t%.2f\t%.2f",
 		median(each(runs, func(s sample) float64 { return s.rate })),
 		median(each(runs, func(s sample) float64 { return ms(s.p50) })),
 		median(each(runs, func(s sample) float64 { return ms(s.p99) })))

@@ -14,8 +14,10 @@ import (
 )
 
 func main() {
+	profiled := startProfile()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := cli.Main(ctx, os.Args[1:], cli.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr})
 	stop()
+	profiled()
 	os.Exit(code)
 }
