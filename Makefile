@@ -4,7 +4,14 @@
 # make lint    formatting, go vet, staticcheck, regal, known vulnerabilities
 # make e2e     only the tests from outside
 # make bench   load against a bare reverse proxy, paired, and the cost of a
-#              decision beside OPA's own server; prints ratios
+#              decision beside OPA's own server; prints ratios, and the goals
+#              that are not met. Half an hour, most of it the load;
+#              make bench BENCH=-quick shows in six minutes that all of it
+#              works, BENCH="-only small,cold" is a part, BENCH=-list names them
+# make bench-micro   Go benchmarks of what a request passes through
+# make profile       cpu.prof of a gateway under load, and where the time went;
+#              TARGET=bearer, session, public, bearer-assertion,
+#              session-assertion; h1- before it for the transport h1
 # make fmt     format all sources
 #
 # Without make and without Debian: go test ./... needs Go alone.
@@ -38,7 +45,7 @@ REGAL   := $(CURDIR)/.build/regal
 OPA     := $(CURDIR)/.build/opa
 
 .PHONY: build test lint bench e2e fmt unit race tools-test deps deps-e2e
-.PHONY: lint-format lint-vet lint-staticcheck lint-rego lint-vulnerable bench-decide
+.PHONY: lint-format lint-vet lint-staticcheck lint-rego lint-vulnerable bench-decide bench-micro profile
 
 build:
 	go build -trimpath -o gatehouse ./cmd/gatehouse
@@ -57,6 +64,7 @@ lint-format:
 
 lint-vet:
 	go vet ./...
+	go vet -tags profile ./cmd/gatehouse
 	go -C tools vet ./...
 	go -C e2e vet ./...
 
@@ -93,12 +101,26 @@ e2e: deps-e2e $(TESTSUM) e2e/node_modules/.package-lock.json
 e2e/node_modules/.package-lock.json: e2e/package.json e2e/package-lock.json | deps-e2e
 	cd e2e && npm ci --ignore-scripts --no-audit --no-fund
 
+# Flags of the load, see bench/doc.go.
+BENCH ?=
+
 bench: bench-decide
 	.ci/deps wrk nginx
-	go run ./bench
+	go run ./bench $(BENCH)
 
 bench-decide: $(OPA)
 	go run ./bench/decide -opa $(OPA)
+
+bench-micro:
+	go test -run '^$$' -bench . -benchmem -count 5 -benchtime 100ms ./proxy/... ./session/... ./policy
+
+# What is built for it has the tag profile: what ships cannot write one.
+TARGET  ?= bearer
+PROFILE ?= cpu.prof
+
+profile:
+	.ci/deps wrk nginx
+	go run ./bench -profile $(PROFILE) -target $(TARGET)
 
 deps:
 	.ci/deps ca-certificates cc

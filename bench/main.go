@@ -30,7 +30,7 @@ type plan struct {
 // quick turns a plan into one that shows whether everything works, and ratios
 // that are off by a fifth.
 func (p *plan) quick() {
-	p.rounds, p.duration, p.starts, p.people, p.tokens = 2, time.Second, 3, 10_000, 30_000
+	p.rounds, p.duration, p.starts, p.people, p.tokens = 2, time.Second, 3, 10_000, 20_000
 }
 
 func main() {

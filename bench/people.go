@@ -85,7 +85,7 @@ func ask(ctx context.Context, client *http.Client, address, cookies string) (r r
 // sessions signs n people in, each once, and returns the path of a file with
 // their cookies, one a line.
 func (w *world) sessions(ctx context.Context, g *gateway, n int) (string, error) {
-	// Two at a time keep two processors busy: one is the gateway's.
+	// More than there are processors: each waits for the other side half the time.
 	const atOnce = 8
 	via := transport()
 	via.DisableKeepAlives, via.MaxIdleConnsPerHost = false, atOnce

@@ -71,3 +71,41 @@ func TestARunWithRefusalsIsAnError(t *testing.T) {
 		t.Error("readLoad of nothing gives no error")
 	}
 }
+
+func TestSummaryNamesGoalsThatAreNotMet(t *testing.T) {
+	lines := []line{
+		{section: "small", name: "bearer", unit: "×", values: []float64{1.2, 1.3, 1.3}, goal: 1.25},
+		{section: "small", name: "session", unit: "×", values: []float64{1.2}, goal: 1.35},
+		{section: "memory", name: "at start", unit: "MiB", values: []float64{50}},
+		{section: "cold", name: "bearer", goal: 5, err: errUsedUp},
+		{section: "telemetry", name: "bearer", goal: 1.08, skipped: "not there"},
+	}
+	want := "goals not met: 1 of 4: small / bearer (1.30 ×, want ≤ 1.25)\ngoals not measured: cold / bearer; telemetry / bearer"
+	if got := summary(lines); got != want {
+		t.Errorf("summary = %s\nwant %s", got, want)
+	}
+	if got := summary(lines[1:3]); got != "goals not met: none of 1" {
+		t.Errorf("summary = %s", got)
+	}
+}
+
+func TestTableShowsWhatThereIs(t *testing.T) {
+	list := []section{{name: "small", title: "little"}, {name: "cold", title: "new"}, {name: "peers", title: "others"}}
+	lines := []line{
+		{
+			section: "small", name: "bearer", unit: "×", values: []float64{1, 2, 3}, goal: 1.25,
+			runs: []sample{{cpu: time.Millisecond}}, beside: []sample{{cpu: time.Microsecond}},
+		},
+		{section: "cold", name: "tokens", err: errUsedUp},
+	}
+	var text strings.Builder
+	printTable(&text, list, lines)
+	for _, want := range []string{"small: little\n", "2.00", "[1.50–2.50]", "≤ 1.25", "NOT MET", "1000.0", "FAILED cold / tokens: every line"} {
+		if !strings.Contains(text.String(), want) {
+			t.Errorf("no %q in\n%s", want, text.String())
+		}
+	}
+	if strings.Contains(text.String(), "peers") {
+		t.Errorf("a section without rows is shown:\n%s", text.String())
+	}
+}
