@@ -20,7 +20,6 @@ type plan struct {
 	people      int           // signed in at once
 	tokens      int           // signed, for loads that never repeat one
 	same        bool          // the bare proxy carries the target's credential
-	only        []string      // sections, none for all
 	binary      string        // a gatehouse that is built already, "" to build
 
 	buildFlags []string // of the gatehouse that is built
