@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -43,8 +42,9 @@ func askHTTP2(ctx context.Context, t target, duration time.Duration) (load, erro
 		})
 	}
 	all.Wait()
-	if err := errors.Join(errs...); err != nil {
-		return load{}, err
+	// One of them is enough to read.
+	if i := slices.IndexFunc(errs, func(err error) bool { return err != nil }); i >= 0 {
+		return load{}, errs[i]
 	}
 	return summed(slices.Concat(took...), time.Since(begin)), nil
 }

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -75,7 +76,7 @@ func (w *world) wrk(ctx context.Context, t target, duration time.Duration) (load
 	defer cancel()
 	out, err := exec.CommandContext(ctx, "wrk", append(args, t.url())...).CombinedOutput()
 	if err != nil {
-		return load{}, fmt.Errorf("run wrk: %w\n%s", err, out)
+		return load{}, fmt.Errorf("run wrk: %w %s", err, strings.TrimSpace(string(out)))
 	}
 	l, err := readLoad(string(out))
 	if err != nil {

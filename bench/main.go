@@ -96,6 +96,9 @@ func measure(ctx context.Context, p plan, only string) error {
 	var lines []line
 	failed := 0
 	for _, s := range chosen {
+		if ctx.Err() != nil {
+			break // what is there is printed all the same
+		}
 		w.tell("%s: %s", s.name, s.title)
 		list, err := s.measure(ctx, w)
 		if err != nil {

@@ -71,7 +71,7 @@ func (w *world) paired(ctx context.Context, rows []row) []line {
 	r.run = func(ctx context.Context, t target) (sample, error) { return w.runLoad(ctx, t, time.Second) }
 	r.warm(ctx, rows)
 	r.run = func(ctx context.Context, t target) (sample, error) { return w.runLoad(ctx, t, w.plan.duration) }
-	for n := range w.plan.rounds {
+	for n := 0; n < w.plan.rounds && ctx.Err() == nil; n++ {
 		w.tell("round %d of %d", n+1, w.plan.rounds)
 		r.round(ctx, ordered(rows, n))
 	}
@@ -91,15 +91,16 @@ func (r *rounds) warm(ctx context.Context, rows []row) {
 			if key := t.key(); !warmed[key] && t.feed == nil {
 				warmed[key] = true
 				_, err := r.run(ctx, t)
-				r.fail(row, err)
+				r.fail(ctx, row, err)
 			}
 		}
 	}
 }
 
-// fail keeps the first error of a row.
-func (r *rounds) fail(row row, err error) {
-	if err != nil && r.failed[row.name] == nil {
+// fail keeps the first error of a row. What fails because somebody ended bench
+// keeps its earlier rounds instead.
+func (r *rounds) fail(ctx context.Context, row row, err error) {
+	if err != nil && ctx.Err() == nil && r.failed[row.name] == nil {
 		r.failed[row.name] = err
 	}
 }
@@ -128,7 +129,7 @@ func (r *rounds) round(ctx context.Context, rows []row) {
 		}
 		p, err := r.pair(ctx, row, last)
 		if err != nil {
-			r.fail(row, err)
+			r.fail(ctx, row, err)
 			last, of = nil, ""
 			continue
 		}

@@ -98,3 +98,18 @@ func TestSectionsHaveNamesOfTheirOwn(t *testing.T) {
 		names = append(names, s.name)
 	}
 }
+
+func TestWhoeverEndsBenchKeepsTheRoundsSoFar(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	r, _ := scripted(nil)
+	rows := []row{rowOf("a", "bare"), rowOf("broken", "bare")}
+	r.round(ctx, rows[:1])
+	cancel()
+	r.round(ctx, rows)
+	if l := r.lines(rows[0])[0]; l.err != nil || len(l.values) == 0 {
+		t.Errorf("line of a row that ran: %+v", l)
+	}
+	if l := r.lines(rows[1])[0]; l.err == nil {
+		t.Errorf("line of a row that never ran: %+v", l)
+	}
+}
