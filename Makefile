@@ -5,9 +5,9 @@
 # make e2e     only the tests from outside
 # make bench   load against a bare reverse proxy, paired, and the cost of a
 #              decision beside OPA's own server; prints ratios, and the goals
-#              that are not met. Half an hour, most of it the load;
-#              make bench BENCH=-quick shows in six minutes that all of it
-#              works, BENCH="-only small,cold" is a part, BENCH=-list names them
+#              that are not met, in some 25 minutes. BENCH=-quick shows in six
+#              that all of it works; BENCH="-only small,cold" is a part, and
+#              BENCH=-list names the parts
 # make bench-micro   Go benchmarks of what a request passes through
 # make profile       cpu.prof of a gateway under load, and where the time went;
 #              TARGET=bearer, session, public, bearer-assertion,

@@ -20,7 +20,7 @@ func cold(ctx context.Context, w *world) ([]line, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := g.signIn(ctx, w.issuer); err != nil {
+	if err := g.signIn(ctx, w); err != nil {
 		return nil, err
 	}
 	fresh := &feed{file: file, lines: w.plan.tokens, where: lineBearer, once: true}

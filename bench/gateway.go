@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 )
 
 // setup says what kind of gateway to start. The zero one is as shipped, with
@@ -51,7 +52,7 @@ func (w *world) gateway(ctx context.Context, s setup) (*gateway, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := g.signIn(ctx, w.issuer); err != nil {
+	if err := g.signIn(ctx, w); err != nil {
 		return nil, err
 	}
 	w.gateways[s] = g
@@ -75,14 +76,14 @@ func (c *configured) program(w *world) program {
 }
 
 // signIn gets a token and a session, and makes sure that they count.
-func (g *gateway) signIn(ctx context.Context, i *issuer) (err error) {
+func (g *gateway) signIn(ctx context.Context, w *world) (err error) {
 	if g.idp {
 		if g.token, err = machineToken(ctx, g.issuer); err == nil {
 			g.cookie, err = sessionCookie(ctx, g.public+page)
 		}
 	} else {
-		if g.token, err = i.accessToken("the-only-one"); err == nil {
-			g.cookie, err = i.signInAt(ctx, g, person)
+		if g.token, err = w.issuer.accessToken("the-only-one"); err == nil {
+			g.cookie, err = w.issuer.signInAt(ctx, g, person)
 		}
 	}
 	if err != nil {
@@ -93,7 +94,24 @@ func (g *gateway) signIn(ctx context.Context, i *issuer) (err error) {
 			return err
 		}
 	}
-	return g.tells(ctx)
+	if err := g.tells(ctx); err != nil {
+		return err
+	}
+	if w.knows.accessLog && !g.quiet {
+		return g.logs()
+	}
+	return nil
+}
+
+// logs makes sure that there is an access log: one that nobody writes costs
+// nothing, and would look like a good one. It may be written a little later.
+func (g *gateway) logs() error {
+	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		if info, err := os.Stat(g.proc.out); err == nil && info.Size() > 0 {
+			return nil
+		}
+	}
+	return fmt.Errorf("%s knows telemetry.access_log, but writes no line to standard output", g.proc.name)
 }
 
 // The ways to ask a gateway for the application's page.

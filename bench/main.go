@@ -102,7 +102,7 @@ func measure(ctx context.Context, p plan, only string) error {
 		w.tell("%s: %s", s.name, s.title)
 		list, err := s.measure(ctx, w)
 		if err != nil {
-			list = append(list, failedLine("(all)", err))
+			list = append(list, failedLine(wholeSection, err))
 		}
 		for _, l := range list {
 			if l.err != nil {

@@ -70,7 +70,7 @@ func (w *world) untouched(ctx context.Context) (g *gateway, mib float64, err err
 	if mib, err = g.proc.memory(); err != nil {
 		return nil, 0, err
 	}
-	return g, mib, g.signIn(ctx, w.issuer)
+	return g, mib, g.signIn(ctx, w)
 }
 
 // peak returns the most memory that t's process had while 128 connections

@@ -22,6 +22,9 @@ type line struct {
 	skipped string   // why it was not measured, which is no fault
 }
 
+// wholeSection is the name of a line that stands for all of its section.
+const wholeSection = "all of it"
+
 // verdict is what the last column says.
 func (l line) verdict() string {
 	switch {
@@ -137,11 +140,13 @@ func summary(lines []line) string {
 	var with int
 	var missed, unknown []string
 	for _, l := range lines {
-		if l.goal == 0 {
+		name := l.section + " / " + l.name
+		if l.goal == 0 && l.name != wholeSection {
 			continue
 		}
-		with++
-		name := l.section + " / " + l.name
+		if l.goal != 0 {
+			with++
+		}
 		switch l.verdict() {
 		case "NOT MET":
 			missed = append(missed, fmt.Sprintf("%s (%s, want ≤ %.4g)", name, amount(l), float64(l.goal)))

@@ -79,8 +79,9 @@ func TestSummaryNamesGoalsThatAreNotMet(t *testing.T) {
 		{section: "memory", name: "at start", unit: "MiB", values: []float64{50}},
 		{section: "cold", name: "bearer", goal: 5, err: errUsedUp},
 		{section: "telemetry", name: "bearer", goal: 1.08, skipped: "not there"},
+		{section: "tls", name: wholeSection, err: errUsedUp},
 	}
-	want := "goals not met: 1 of 4: small / bearer (1.30 ×, want ≤ 1.25)\ngoals not measured: cold / bearer; telemetry / bearer"
+	want := "goals not met: 1 of 4: small / bearer (1.30 ×, want ≤ 1.25)\ngoals not measured: cold / bearer; telemetry / bearer; tls / all of it"
 	if got := summary(lines); got != want {
 		t.Errorf("summary = %s\nwant %s", got, want)
 	}
