@@ -25,13 +25,24 @@ func cold(ctx context.Context, w *world) ([]line, error) {
 	}
 	fresh := &feed{file: file, lines: w.plan.tokens, where: lineBearer, once: true}
 	own := g.bearer().with("bearer, every token new", func(t *target) { t.header, t.feed = nil, fresh })
-	rows, err := w.besideBare(ctx, []row{{own: own, figures: []figure{cpu(5)}}})
-	if err != nil {
+	rows := []row{{own: own, figures: []figure{cpu(5)}}}
+	if w.knows.cache {
+		forgetful, err := w.gateway(ctx, setup{forget: true})
+		if err != nil {
+			return nil, err
+		}
+		rows = append(rows, row{name: "bearer, one token, never remembered", own: forgetful.bearer()})
+	}
+	if rows, err = w.besideBare(ctx, rows); err != nil {
 		return nil, err
 	}
 	// The process itself shall be warm.
 	if _, err := w.runLoad(ctx, g.bearer(), time.Second); err != nil {
 		return nil, err
 	}
-	return w.paired(ctx, rows), nil
+	lines := w.paired(ctx, rows)
+	if !w.knows.cache {
+		lines = append(lines, skippedLine("bearer, one token, never remembered", unsupported, "principals.max"))
+	}
+	return lines, nil
 }

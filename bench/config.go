@@ -28,6 +28,9 @@ func (v values) config() string {
 	if v.tls {
 		text += "tls: { cert: CERT, key: CERT }\n"
 	}
+	if v.forget {
+		text += "principals: { max: 0 }\n"
+	}
 	text += v.telemetry()
 	return strings.NewReplacer(
 		"PUBLIC", v.public, "PORT", fmt.Sprint(v.port), "DIR", v.dir, "APP", v.app, "TOOLS", v.tools, "LOGIN", v.login,

@@ -12,6 +12,7 @@ import (
 type features struct {
 	accessLog bool // telemetry.access_log
 	h1        bool // upstreams.NAME.transport
+	cache     bool // principals.max
 }
 
 // probe asks the binary which keys it knows.
@@ -31,6 +32,7 @@ func (w *world) probe(ctx context.Context) (f features, err error) {
 	}
 	f.accessLog = knows("access-log", "", "telemetry: { access_log: \"off\" }\n")
 	f.h1 = knows("h1", ", transport: h1", "")
+	f.cache = knows("cache", "", "principals: { max: 64MiB }\n")
 	return f, err
 }
 

@@ -18,6 +18,7 @@ type setup struct {
 	quiet  bool // neither access log nor metrics
 	h1     bool // the transport h1 to the application
 	tls    bool // TLS, and so HTTP/2, in front
+	forget bool // no verified credential is remembered
 }
 
 // gateway is a running gatehouse with somebody to ask as.
