@@ -46,16 +46,16 @@ func crowd(ctx context.Context, w *world) ([]line, error) {
 	return lines, nil
 }
 
-// warm asks each target for every line of its feed once, and a second at least.
+// warm asks each target for every line of its feed once, in runs of two seconds.
 func (w *world) warm(ctx context.Context, targets []target) error {
 	const patience = 2 * time.Minute
 	for _, t := range targets {
-		for begin, from := time.Now(), t.feed.at; time.Since(begin) < patience; {
+		for begin, from := time.Now(), t.feed.at; t.feed.at-from < t.feed.lines; {
+			if time.Since(begin) > patience {
+				return fmt.Errorf("%s: %d of %d were asked once within %v", t.name, t.feed.at-from, t.feed.lines, patience)
+			}
 			if _, err := w.runLoad(ctx, t, 2*time.Second); err != nil {
 				return err
-			}
-			if t.feed.at-from >= t.feed.lines {
-				break
 			}
 		}
 	}

@@ -48,11 +48,11 @@ func memory(ctx context.Context, w *world) ([]line, error) {
 	return []line{
 		{name: "at start", unit: "MiB", values: atStart, goal: 30},
 		{name: "under c=128, bearer", unit: "MiB", values: under, goal: 60},
-		{name: fmt.Sprintf("one of %d idle connections", idleConnections), unit: "KiB", values: own},
-		{name: "the same, bare proxy", unit: "KiB", values: bare},
-		{name: "the same, against the bare proxy", unit: "×", values: ratios, goal: 1.1},
-		{name: fmt.Sprintf("one of %d idle web sockets", idleSockets), unit: "KiB", values: ownSocket, goal: 30},
-		{name: "the same, bare proxy", unit: "KiB", values: bareSocket},
+		{name: fmt.Sprintf("an idle connection, of %d", idleConnections), unit: "KiB", values: own},
+		{name: "an idle connection, bare proxy", unit: "KiB", values: bare},
+		{name: "an idle connection, against the bare proxy", unit: "×", values: ratios, goal: 1.1},
+		{name: fmt.Sprintf("an idle web socket, of %d", idleSockets), unit: "KiB", values: ownSocket, goal: 30},
+		{name: "an idle web socket, bare proxy", unit: "KiB", values: bareSocket},
 	}, nil
 }
 

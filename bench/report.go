@@ -71,7 +71,8 @@ func each[T any](list []T, f func(T) float64) []float64 {
 
 // printTable writes the table, what failed, and which goals are not met.
 func printTable(w io.Writer, list []section, lines []line) {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	var text strings.Builder
+	t := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
 	for _, s := range list {
 		rows := slices.DeleteFunc(slices.Clone(lines), func(l line) bool { return l.section != s.name })
 		if len(rows) == 0 {
@@ -85,6 +86,9 @@ func printTable(w io.Writer, list []section, lines []line) {
 		}
 	}
 	t.Flush()
+	for line := range strings.Lines(text.String()) {
+		fmt.Fprintln(w, strings.TrimRight(line, " \n"))
+	}
 	fmt.Fprintln(w)
 	for _, l := range lines {
 		switch {
