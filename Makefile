@@ -5,9 +5,9 @@
 # make e2e     only the tests from outside
 # make bench   load against a bare reverse proxy, paired, and the cost of a
 #              decision beside OPA's own server; prints ratios, and the goals
-#              that are not met, in some 25 minutes. BENCH=-quick shows in six
-#              that all of it works; BENCH="-only small,cold" is a part, and
-#              BENCH=-list names the parts
+#              that are not met, in some 25 minutes
+# make bench-load    the load alone; BENCH=-quick shows in six minutes that it
+#              works, BENCH="-only small,cold" is a part, BENCH=-list names them
 # make bench-micro   Go benchmarks of what a request passes through
 # make profile       cpu.prof of a gateway under load, and where the time went;
 #              TARGET=bearer, session, public, bearer-assertion,
@@ -45,7 +45,7 @@ REGAL   := $(CURDIR)/.build/regal
 OPA     := $(CURDIR)/.build/opa
 
 .PHONY: build test lint bench e2e fmt unit race tools-test deps deps-e2e
-.PHONY: lint-format lint-vet lint-staticcheck lint-rego lint-vulnerable bench-decide bench-micro profile
+.PHONY: lint-format lint-vet lint-staticcheck lint-rego lint-vulnerable bench-decide bench-load bench-micro profile
 
 build:
 	go build -trimpath -o gatehouse ./cmd/gatehouse
@@ -104,7 +104,9 @@ e2e/node_modules/.package-lock.json: e2e/package.json e2e/package-lock.json | de
 # Flags of the load, see bench/doc.go.
 BENCH ?=
 
-bench: bench-decide
+bench: bench-decide bench-load
+
+bench-load:
 	.ci/deps wrk nginx
 	go run ./bench $(BENCH)
 
