@@ -46,11 +46,14 @@ func (x *exchange) id() string { return x.names[0] }
 // name gives the request its name, and tells it to whoever asked. A trusted proxy
 // may have named it already.
 func (x *exchange) name(r *http.Request) {
-	id := r.Header.Get("X-Request-Id")
-	if !x.v.Client.Trusted || id == "" || len(id) > 64 || !plain(id) {
-		id = newID(x.number, rand.Uint64())
+	if x.v.Client.Trusted {
+		if id := r.Header.Get("X-Request-Id"); id != "" && len(id) <= 64 && plain(id) {
+			x.names[0] = id
+		}
 	}
-	x.names[0] = id
+	if x.names[0] == "" {
+		x.names[0] = newID(x.number, rand.Uint64())
+	}
 	x.out.Header()["X-Request-Id"] = x.names[:]
 }
 
@@ -97,9 +100,6 @@ func (x *exchange) forward(r *http.Request) {
 	if v.body != nil {
 		r.Body = v.body.Body()
 	}
-	if !x.began.IsZero() {
-		x.asked = time.Now()
-	}
 	rt.upstream.Forward(&x.out, r, upstream.Forward{
 		Path:      v.Request.EscapedPath,
 		RawQuery:  v.Request.RawQuery,
@@ -130,10 +130,8 @@ func (x *exchange) observe(r *http.Request) *http.Request {
 	ctx, end := context.WithCancel(r.Context())
 	x.entered.last.Store(&believed{x.g, x.v.Identity})
 	x.stream.allowed, x.stream.end = x.allowed, end
+	x.asked = time.Now()
 	x.stream.began = x.asked
-	if x.stream.began.IsZero() {
-		x.stream.began = time.Now()
-	}
 	r = r.WithContext(ctx)
 	x.came = r
 	x.h.live.begin(&x.stream, x.number)

@@ -39,7 +39,9 @@ func (x *exchange) outgoing() *http.Request {
 	in := x.in.Header
 	h := make(http.Header, len(in)+8)
 	for name, values := range in {
-		if !hopByHop(name) {
+		if plain, once := keptOnce(name); once {
+			h[plain] = values
+		} else if !hopByHop(name) {
 			h[name] = values
 		}
 	}
@@ -50,13 +52,9 @@ func (x *exchange) outgoing() *http.Request {
 	if x.as.Headers != nil {
 		x.as.Headers(h)
 	}
-	for i := range dropped {
-		delete(h, dropped[i])
-	}
 	if x.socket {
 		h["Connection"], h["Upgrade"] = []string{"Upgrade"}, []string{"websocket"}
 	}
-	keepOnce(h)
 	if _, given := h["User-Agent"]; !given {
 		h["User-Agent"] = noUserAgent // or net/http would send one of its own
 	}
@@ -82,15 +80,31 @@ var (
 	noUserAgent  = []string{""}
 )
 
-// hopByHop tells whether a field speaks to the next hop alone (RFC 9110 §7.6.1),
-// or is one that no client is believed.
+// hopByHop tells whether a field of a request speaks to the next hop alone (RFC
+// 9110 §7.6.1), would change what was decided on, or is one that no client is
+// believed. Expect goes because the answer to it has been given here.
 func hopByHop(name string) bool {
 	switch name {
 	case "Connection", "Proxy-Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization", "Te", "Trailer",
-		"Transfer-Encoding", "Upgrade", "Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto":
+		"Transfer-Encoding", "Upgrade", "Http2-Settings", "Expect",
+		"X-Http-Method-Override", "X-Http-Method", "X-Method-Override",
+		"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto":
 		return true
 	}
 	return false
+}
+
+// keptOnce stops net/http from sending a request twice. It takes these fields
+// of the client as leave to repeat any request without a body; it looks them
+// up in canonical case, and on the wire case means nothing.
+func keptOnce(name string) (plain string, once bool) {
+	switch name {
+	case "Idempotency-Key":
+		return "idempotency-key", true
+	case "X-Idempotency-Key":
+		return "x-idempotency-key", true
+	}
+	return "", false
 }
 
 // dropNamed removes the fields that a Connection field names.
@@ -99,6 +113,7 @@ func dropNamed(h http.Header, connection []string) {
 		for name := range strings.SplitSeq(line, ",") {
 			if name = textproto.TrimString(name); name != "" {
 				h.Del(name)
+				delete(h, strings.ToLower(name)) // see keptOnce
 			}
 		}
 	}
@@ -125,14 +140,6 @@ func hasToken(lines []string, token string) bool {
 		}
 	}
 	return false
-}
-
-// dropped are fields that change what was decided on, and those that the caller's
-// Headers must not bring back. Expect goes because the answer to it has been given
-// here.
-var dropped = [...]string{
-	"Connection", "Upgrade", "Http2-Settings", "Expect", "Trailer", "Keep-Alive", "Proxy-Connection",
-	"X-Http-Method-Override", "X-Http-Method", "X-Method-Override",
 }
 
 // answer writes status, headers, body and trailers.

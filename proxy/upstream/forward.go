@@ -25,8 +25,10 @@ type Forward struct {
 	// Host is the host[:port] that was asked for; empty means the Host of the
 	// request. Upstreams with `host: upstream` do not see it.
 	Host string
-	// Headers rebuilds the headers of the request: hop-by-hop fields and
-	// Forwarded, X-Forwarded-For, -Host and -Proto are gone from h. May be nil.
+	// Headers rebuilds the headers of the request: hop-by-hop fields, those that
+	// would change what was decided on, and Forwarded, X-Forwarded-For, -Host and
+	// -Proto are gone from h, and must not be set but for the last three. Its lists
+	// are shared: put another in the place of one. May be nil.
 	Headers func(h http.Header)
 	// Websocket is true when the request was decided on as a web socket. It is
 	// passed on as one only then: two readers of one request would disagree
@@ -123,22 +125,6 @@ func (x *exchange) target() error {
 		return refuse(errPath)
 	}
 	return nil
-}
-
-// keepOnce stops net/http from sending a request twice. It takes these fields
-// of the client as leave to repeat any request without a body; it looks them
-// up in canonical case, and on the wire case means nothing.
-func keepOnce(h http.Header) {
-	for i := range idempotency {
-		if v, ok := h[idempotency[i].known]; ok {
-			delete(h, idempotency[i].known)
-			h[idempotency[i].plain] = v
-		}
-	}
-}
-
-var idempotency = [...]struct{ known, plain string }{
-	{"Idempotency-Key", "idempotency-key"}, {"X-Idempotency-Key", "x-idempotency-key"},
 }
 
 // send asks the upstream. Interim responses are counted and not passed on, since

@@ -150,7 +150,7 @@ func (u *Upstream) ours(t http.RoundTripper, r *http.Request) *h1.Transport {
 
 // streams reports whether the answer may take as long as it likes.
 func streams(h http.Header) bool {
-	if strings.HasPrefix(h.Get("Content-Type"), "application/grpc") {
+	if types := h["Content-Type"]; len(types) > 0 && strings.HasPrefix(types[0], "application/grpc") {
 		return true
 	}
 	for _, v := range h["Accept"] {

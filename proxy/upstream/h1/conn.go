@@ -30,7 +30,7 @@ type conn struct {
 	r, w int // buf[r:w] was read and not taken
 
 	used  bool      // it has carried an exchange
-	timed bool      // a deadline is set
+	until time.Time // the deadline that is set; zero for none
 	since time.Time // when it became idle
 
 	// What sendAndWait and peek work with.
@@ -144,11 +144,23 @@ func (c *conn) read(p []byte) (int, error) {
 	return n, nil
 }
 
+// time sets a deadline for the head, no less than limit away and little more: one
+// that was set for the exchange before serves this one too, most of the time.
+// Setting one is a call into the runtime's timers.
+func (c *conn) time(limit time.Duration) error {
+	now := time.Now()
+	if c.until.Sub(now) >= limit {
+		return nil
+	}
+	c.until = now.Add(limit + min(limit/8, time.Second))
+	return c.SetDeadline(c.until)
+}
+
 // untime takes away the deadline of the head: a body may take its time. It is
 // called only when a body has to be waited for, most never have.
 func (c *conn) untime() {
-	if c.timed {
-		c.timed = false
+	if !c.until.IsZero() {
+		c.until = time.Time{}
 		_ = c.SetDeadline(time.Time{})
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"sync"
-	"time"
 )
 
 // exchange is one request and its answer. It holds everything that is made for
@@ -134,8 +133,7 @@ func (x *exchange) ask(c *conn, out []byte) error {
 	streamed := x.head.length < 0 || x.head.length > smallBody
 	if limit := x.t.opt.ResponseTimeout; limit > 0 && !streamed {
 		// The request is small: the limit may as well begin before it.
-		c.timed = true
-		if err := c.SetDeadline(time.Now().Add(limit)); err != nil {
+		if err := c.time(limit); err != nil {
 			return err
 		}
 	} else {

@@ -216,8 +216,8 @@ func (s *sender) await() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.headed && !s.stopped && limit > 0 {
-		s.c.timed = true
-		_ = s.c.SetReadDeadline(time.Now().Add(limit))
+		s.c.until = time.Now().Add(limit) // the next exchange sets another
+		_ = s.c.SetReadDeadline(s.c.until)
 	}
 }
 
