@@ -36,7 +36,7 @@ func (v values) config() string {
 		"PUBLIC", v.public, "PORT", fmt.Sprint(v.port), "DIR", v.dir, "APP", v.app, "TOOLS", v.tools, "LOGIN", v.login,
 		"ISSUER", v.issuer, "PERSON_PASSWORD", personPassword, "PERSON", person, "MACHINE_SECRET", machineSecret,
 		"MACHINE", machine, "CERT", v.cert, "TOKEN_ISS", tokenIssuer, "TOKEN_AUD", tokenAudience,
-		"OUR_ID", loginClient, "OUR_SECRET", loginSecret,
+		"OUR_ID", loginClient, "OUR_SECRET", loginSecret, "ASSERTED", assertedHeaders,
 	).Replace(text)
 }
 
@@ -80,10 +80,14 @@ secrets_dir: DIR/secrets
 
 const commonRoutes = `  - { name: open, match: { path: /public/** }, allow: anyone, upstream: app }
   - { name: api, match: { path: /api/**, methods: [GET] }, allow: { scopes: [orders.read] }, on_unauthenticated: deny, upstream: app }
-  - { name: alb-api, match: { path: /alb/api/** }, allow: { scopes: [orders.read] }, on_unauthenticated: deny, identity_headers: alb, upstream: app }
-  - { name: alb, match: { path: /alb/** }, allow: signed-in, identity_headers: alb, upstream: app }
+  - { name: alb-api, match: { path: /alb/api/** }, allow: { scopes: [orders.read] }, on_unauthenticated: deny, identity_headers: ASSERTED, upstream: app }
+  - { name: alb, match: { path: /alb/** }, allow: signed-in, identity_headers: ASSERTED, upstream: app }
   - { name: tools, match: { path: /tools/** }, allow: { scopes: [orders.read] }, on_unauthenticated: deny, upstream: tools }
 `
+
+// assertedHeaders are the default headers and a signed assertion on top. The preset
+// alb would pass on the access token too, which makes every session's cookie larger.
+const assertedHeaders = `{ X-Forwarded-User: username, X-Forwarded-Email: email, X-Forwarded-Groups: groups, X-Amzn-Oidc-Data: assertion }`
 
 const lastRoute = `  - { name: the-rest, match: { path: /** }, allow: signed-in, upstream: app }
 `

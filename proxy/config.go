@@ -49,12 +49,13 @@ type Config struct {
 // was decided about them, and the headers that tell applications so.
 type Principals struct {
 	// Max is how much memory they may take, about; 0 remembers nothing, and every
-	// request is verified anew. Default 256MiB: about 100,000 credentials.
+	// request is verified anew. Never more than a quarter of the process's memory
+	// limit. Default 320MiB: about 100,000 credentials.
 	Max conf.Size `yaml:"max"`
 }
 
 // Defaults sets what an absent key means.
-func (p *Principals) Defaults() { p.Max = 256 << 20 }
+func (p *Principals) Defaults() { p.Max = 320 << 20 }
 
 // Check reports a size that is none.
 func (p *Principals) Check(r *conf.Report) {

@@ -60,7 +60,8 @@ func (s *Session) encode(parts int, boot string, seen time.Time) []byte {
 
 // decode reads what encode wrote, to the last byte.
 func decode(text []byte) (s *Session, parts int, boot string, err error) {
-	r := reader{rest: text}
+	// One copy holds every text of the session: a cookie has some thirty.
+	r := reader{rest: string(text)}
 	if r.byte() != codecVersion || r.byte() != codecPurpose {
 		return nil, 0, "", errCodec
 	}
@@ -213,7 +214,7 @@ func (w *writer) mapValue(m map[string]any, depth int) {
 // reader reads what writer wrote. After the first mistake everything is zero
 // and bad is set.
 type reader struct {
-	rest []byte
+	rest string
 	bad  bool
 }
 
@@ -230,29 +231,40 @@ func (r *reader) byte() byte {
 // count reads a length. Every counted thing takes a byte at least, so a count
 // above what is left is a mistake, and no allocation is larger than its input.
 func (r *reader) count() int {
-	n, size := binary.Uvarint(r.rest)
-	if size <= 0 || n > uint64(len(r.rest)-size) {
-		r.bad, r.rest = true, nil
+	n, ok := r.uvarint()
+	if !ok || n > uint64(len(r.rest)) {
+		r.bad, r.rest = true, ""
 		return 0
 	}
-	r.rest = r.rest[size:]
 	return int(n)
+}
+
+// uvarint reads what binary.AppendUvarint wrote.
+func (r *reader) uvarint() (n uint64, ok bool) {
+	var head [binary.MaxVarintLen64]byte
+	n, size := binary.Uvarint(head[:copy(head[:], r.rest)])
+	if size <= 0 {
+		return 0, false
+	}
+	r.rest = r.rest[size:]
+	return n, true
 }
 
 func (r *reader) string() string {
 	n := r.count()
-	s := string(r.rest[:n])
+	s := r.rest[:n]
 	r.rest = r.rest[n:]
 	return s
 }
 
 func (r *reader) time() time.Time {
-	ms, size := binary.Varint(r.rest)
-	if size <= 0 {
-		r.bad, r.rest = true, nil
+	n, ok := r.uvarint()
+	if !ok {
+		r.bad, r.rest = true, ""
 		return time.Time{}
 	}
-	r.rest = r.rest[size:]
+	// Zigzag, as binary.AppendVarint writes it.
+	ms := int64(n>>1) ^ -int64(n&1)
 	if ms == 0 {
 		return time.Time{}
 	}

@@ -2,6 +2,10 @@ package principal
 
 import (
 	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -297,6 +301,87 @@ func TestManyAtOnce(t *testing.T) {
 	}
 	all.Wait()
 	checkBooks(t, c)
+}
+
+// What entries are said to take is about what they take: the bound is on bytes.
+func TestCostIsAboutTheMemoryTaken(t *testing.T) {
+	const people = 4000
+	u, err := url.Parse("https://app.test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	site, err := session.NewSite(u)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := session.CookieKey{Hash: []byte(strings.Repeat("h", 64)), Block: []byte(strings.Repeat("b", 32))}
+	cookies, err := session.NewCookies(session.Config{Idle: time.Hour, Lifetime: 12 * time.Hour}, []session.CookieKey{key}, session.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	headers, err := identity.Preset("default")
+	if err != nil {
+		t.Fatal(err)
+	}
+	plan, err := headers.Compile(nil, "app")
+	if err != nil {
+		t.Fatal(err)
+	}
+	requests := make([]*http.Request, people)
+	for i := range requests {
+		requests[i] = signedIn(t, cookies, site, fmt.Sprint("person-", i))
+	}
+	c, now := New(1<<30, never), time.Now()
+	scope := c.Scope("session")
+	before := live()
+	for _, r := range requests {
+		found, _ := cookies.Find(site, r)
+		s, ok := cookies.Unseal(site, found)
+		if !ok {
+			t.Fatal("a cookie does not open")
+		}
+		e := c.Keep(scope.Key(found.Value), moment(now), s.Identity(), s)
+		e.Decided(1, 0, now, policy.Decision{Outcome: policy.OutcomeAllow})
+		if _, err := e.Headers(plan, now); err != nil {
+			t.Fatal(err)
+		}
+	}
+	taken, said := live()-before, c.Stats().Bytes
+	runtime.KeepAlive(requests)
+	t.Logf("%d bytes an entry, said to be %d", taken/people, said/people)
+	if said < taken*2/3 || said > taken*3/2 {
+		t.Errorf("%d entries take %d bytes, and are said to take %d", people, taken, said)
+	}
+}
+
+// signedIn returns a request with the cookie of somebody.
+func signedIn(t *testing.T, cookies *session.Cookies, site session.Site, name string) *http.Request {
+	t.Helper()
+	now := time.Now()
+	sealed, err := cookies.Seal(site, &session.Session{
+		ID: session.NewID(), Host: site.Host, Provider: "gatehouse", Issuer: "https://login.test", ClientID: "gatehouse",
+		Subject: "0b7ad9a2-1c0f-4e11-9d5e-" + name, Username: name, Email: name + "@example.com", EmailVerified: true, Name: "Somebody",
+		Groups: []string{"staff", "admins"}, Scopes: []string{"openid", "email"}, Created: now, Expires: now.Add(time.Hour),
+		RefreshToken: strings.Repeat("r", 43), IssuerSID: session.NewID(), OriginJTI: session.NewID(),
+		Claims: map[string]any{"cognito:username": name, "cognito:groups": []any{"staff", "admins"}, "locale": "en", "team": "blue"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := httptest.NewRequest(http.MethodGet, "/", nil)
+	for _, cookie := range sealed {
+		r.AddCookie(cookie)
+	}
+	return r
+}
+
+// live returns how many bytes are in use.
+func live() int64 {
+	var m runtime.MemStats
+	runtime.GC()
+	runtime.GC() // what a pool held goes with the second
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
 }
 
 // checkBooks counts anew what the shards count as they go.

@@ -192,7 +192,7 @@ func textsSize(list []string) int64 {
 }
 
 // boxSize is what a value takes as an interface, besides its bytes.
-const boxSize = 2 * int64(unsafe.Sizeof(""))
+const boxSize = int64(unsafe.Sizeof(""))
 
 func valueSize(v any) int64 {
 	switch v := v.(type) {
@@ -207,11 +207,12 @@ func valueSize(v any) int64 {
 		}
 		return n
 	case map[string]any:
-		const empty = 48
-		n := boxSize + empty
+		// A map has a head, and groups of eight places that are seven eighths full at
+		// most.
+		const head, group = 48, 8 + 8*4*int64(unsafe.Sizeof(uintptr(0)))
+		n := head + group*int64((len(v)+6)/7)
 		for name, item := range v {
-			// Names are mostly constants of the decoder's input; maps are half full.
-			n += 2*int64(unsafe.Sizeof(name)) + textSize(name) + 2*valueSize(item)
+			n += textSize(name) + valueSize(item)
 		}
 		return n
 	}

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/netip"
 	"path/filepath"
+	"runtime/debug"
 
 	"gatehouse/idp"
 	"gatehouse/idp/store"
@@ -85,7 +86,8 @@ func (a *App) openFeed(ctx context.Context, db *store.DB) error {
 	if a.feed, err = session.NewFeed(ctx, journals, a.log); err != nil {
 		return err
 	}
-	a.principals = principal.New(int64(c.Principals.Max), a.feed.Revoked)
+	// No more than a quarter of what the process may have, whatever was wished for.
+	a.principals = principal.New(min(int64(c.Principals.Max), debug.SetMemoryLimit(-1)/4), a.feed.Revoked)
 	a.tasks = append(a.tasks, a.feed.Run)
 	if db != nil {
 		a.tasks = append(a.tasks, func(ctx context.Context) { wake(ctx, db, a.feed) })
