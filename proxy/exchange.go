@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"context"
 	"encoding/base32"
 	"encoding/binary"
 	"math/rand/v2"
@@ -25,6 +24,7 @@ type exchange struct {
 	came   *http.Request
 	out    writer
 	stream stream
+	end    upstream.End
 	// ended is the verdict with why the upstream failed; nil if it did not.
 	ended *Verdict
 	// entered is who the exchange was allowed for; nil until it is forwarded.
@@ -91,7 +91,7 @@ func (x *exchange) forward(r *http.Request) {
 	if told != nil && told.Left > 0 {
 		h.log.WarnContext(r.Context(), "identity header left out: its value has control characters", "request_id", x.id(), "http.route", rt.Name, "user.id", v.Identity.Subject)
 	}
-	r = x.observe(r)
+	x.observe()
 	defer func() {
 		if x.relay == nil {
 			x.leave()
@@ -108,6 +108,7 @@ func (x *exchange) forward(r *http.Request) {
 		Headers:   func(out http.Header) { x.rebuild(out, rt, told) },
 		Response:  x.filter,
 		Failed:    x.failed,
+		End:       &x.end,
 		Switched:  func(relay func()) { x.relay = relay },
 	})
 }
@@ -125,23 +126,16 @@ func (x *exchange) identityHeaders(rt *compiled) (*identity.Told, error) {
 
 // observe makes the exchange one that can be ended, and one that is decided
 // again when it lasts; one of a stranger too, for the next gate may not be open
-// to them. The request that comes back is a copy. leave is called at its end.
-func (x *exchange) observe(r *http.Request) *http.Request {
-	ctx, end := context.WithCancel(r.Context())
+// to them. leave is called at its end.
+func (x *exchange) observe() {
 	x.entered.last.Store(&believed{x.g, x.v.Identity})
-	x.stream.allowed, x.stream.end = x.allowed, end
+	x.stream.allowed, x.stream.end = x.allowed, x.end.Now
 	x.asked = time.Now()
 	x.stream.began = x.asked
-	r = r.WithContext(ctx)
-	x.came = r
 	x.h.live.begin(&x.stream, x.number)
-	return r
 }
 
-func (x *exchange) leave() {
-	x.h.live.leave(&x.stream)
-	x.stream.end()
-}
+func (x *exchange) leave() { x.h.live.leave(&x.stream) }
 
 // allowed decides again about an exchange that lasts.
 func (x *exchange) allowed(silent look) bool {

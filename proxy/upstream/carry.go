@@ -13,9 +13,7 @@ import (
 // http.ErrAbortHandler.
 func (x *exchange) carry(w http.ResponseWriter) {
 	out := x.outgoing()
-	if x.body != nil {
-		defer x.body.Close()
-	}
+	defer x.end()
 	res, err := x.send(out)
 	if err == nil {
 		if res.StatusCode != http.StatusSwitchingProtocols {
@@ -30,6 +28,21 @@ func (x *exchange) carry(w http.ResponseWriter) {
 		return
 	}
 	x.answer(w, res)
+}
+
+// end lets go of what an exchange holds. A web socket goes on, and is ended as the
+// exchange was.
+func (x *exchange) end() {
+	if x.body != nil {
+		x.body.Close()
+	}
+	if x.switched != nil {
+		return
+	}
+	x.as.End.by(nil)
+	if x.cancel != nil {
+		x.cancel()
+	}
 }
 
 // outgoing makes the request the upstream sees. Its headers are put together from

@@ -87,6 +87,9 @@ func (x *exchange) classify(err error) Class {
 	if c, ok := x.body.failure(); ok {
 		return c
 	}
+	if x.as.End.came() {
+		return Canceled
+	}
 	if ctx := x.in.Context(); ctx.Err() != nil {
 		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 			return Timeout

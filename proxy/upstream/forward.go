@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -34,6 +35,9 @@ type Forward struct {
 	// passed on as one only then: two readers of one request would disagree
 	// some day.
 	Websocket bool
+	// End, if not nil, ends the exchange at any time, as the end of the context of
+	// the request does.
+	End *End
 	// Switched takes what is left to do for a web socket once it is agreed on:
 	// relay carries its bytes and returns when it has ended. It must be called
 	// once, before the handler returns; a caller that does so after its deep
@@ -60,6 +64,8 @@ type exchange struct {
 	next     http.RoundTripper
 	conn     atomic.Pointer[conn] // the connection it went over last
 	interim  int                  // 1xx responses so far
+	ctx      context.Context      // of an exchange that goes by one, with its cancel
+	cancel   context.CancelFunc
 }
 
 // Forward passes r on and writes the answer to w. It returns when the answer
@@ -67,8 +73,8 @@ type exchange struct {
 // context of r must end with the exchange, as the server of net/http sees to; the
 // body of r is Forward's.
 //
-// Cancelling the context of r ends the exchange at any time: a web socket gets
-// a close frame with status 1008 if the upstream is between two frames, a body
+// The end of the context of r, or End, ends the exchange at any time: a web
+// socket gets a close frame with status 1008 if the upstream is between two frames, a body
 // is cut off. It panics with http.ErrAbortHandler when a body breaks off after it
 // has begun: let that reach the server, it is how the client learns of it.
 func (u *Upstream) Forward(w http.ResponseWriter, r *http.Request, as Forward) {
@@ -127,14 +133,23 @@ func (x *exchange) target() error {
 	return nil
 }
 
+// cancelable returns a context that ends with the exchange, for what goes by
+// contexts.
+func (x *exchange) cancelable() context.Context {
+	ctx, cancel := context.WithCancel(x.in.Context())
+	x.ctx, x.cancel = ctx, cancel
+	x.as.End.by(cancel)
+	return ctx
+}
+
 // send asks the upstream. Interim responses are counted and not passed on, since
 // they would bypass the response filter and clear what the gate has set; and the
 // connections of net/http are watched.
 func (x *exchange) send(r *http.Request) (*http.Response, error) {
 	if own := x.up.ours(x.next, r); own != nil {
-		return own.RoundTrip(r)
+		return own.RoundTripUntil(r, x.as.End.by)
 	}
-	r = r.WithContext(httptrace.WithClientTrace(r.Context(), &httptrace.ClientTrace{
+	r = r.WithContext(httptrace.WithClientTrace(x.cancelable(), &httptrace.ClientTrace{
 		Got1xxResponse: x.got1xx, GotConn: x.gotConn, GotFirstResponseByte: x.gotFirstByte,
 	}))
 	res, err := x.next.RoundTrip(r)

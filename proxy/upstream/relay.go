@@ -109,6 +109,7 @@ func (s *socket) relay() {
 	}
 	<-down
 	stop()
+	s.cancel()
 	s.hangUp()
 }
 

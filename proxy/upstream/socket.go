@@ -32,7 +32,7 @@ func (x *exchange) upgraded(res *http.Response) error {
 	// The filter of the caller may have taken these for hop-by-hop fields.
 	res.Header["Connection"], res.Header["Upgrade"] = []string{"Upgrade"}, []string{"websocket"}
 	x.switched = &socket{
-		ReadWriteCloser: conn, ctx: x.in.Context(),
+		ReadWriteCloser: conn, ctx: x.ctx, cancel: x.cancel,
 		wire: x.conn.Load(), secure: x.up.scheme == "https", answer: *res, large: x.up.large,
 	}
 	res.Body = http.NoBody // it is closed with the error, and the socket is not to be
@@ -51,6 +51,7 @@ var errEnded = errors.New("the right to this web socket has ended")
 type socket struct {
 	io.ReadWriteCloser
 	ctx    context.Context
+	cancel context.CancelFunc
 	wire   *conn         // below ReadWriteCloser, where reads get deadlines; may be nil
 	secure bool          // TLS is between the two
 	answer http.Response // the 101, without a body, until it is written

@@ -3,6 +3,7 @@ package upstream_test
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -362,6 +363,58 @@ func TestHeadersOfASilentStreamArrive(t *testing.T) {
 			t.Fatalf("headers did not arrive before the first event: %v", err)
 		}
 		res.Body.Close()
+	})
+}
+
+// An exchange that is ended from outside is one that was cancelled, whenever that
+// comes.
+func TestEndEndsAnExchange(t *testing.T) {
+	both(t, func(t *testing.T) {
+		gone, begun := make(chan bool, 1), make(chan bool, 1)
+		app := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/body" {
+				io.WriteString(w, "some")
+				w.(http.Flusher).Flush()
+			}
+			begun <- true
+			<-r.Context().Done()
+			gone <- true
+		}))
+		defer app.Close()
+		for _, path := range []string{"/head", "/body"} {
+			var end upstream.End
+			g := front(t, config(t, app.URL), func(_ http.ResponseWriter, _ *http.Request, f *upstream.Forward) { f.End = &end })
+			if path == "/head" {
+				go func() { <-begun; end.Now(); end.Now() }()
+			}
+			res, err := http.Get(g.URL + path)
+			if err == nil {
+				if path == "/body" {
+					<-begun
+					io.ReadFull(res.Body, make([]byte, len("some")))
+					end.Now()
+				}
+				_, err = io.ReadAll(res.Body)
+				res.Body.Close()
+			}
+			if path == "/head" && (err != nil || !errors.Is(g.failure(), upstream.Canceled)) {
+				t.Errorf("%s: %v, failure %v, want it cancelled", path, err, g.failure())
+			}
+			if path == "/body" && err == nil {
+				t.Errorf("%s: half a body passed for a whole one", path)
+			}
+			select {
+			case <-gone:
+			case <-time.After(5 * time.Second):
+				t.Fatalf("%s: the upstream still works", path)
+			}
+		}
+		var end upstream.End
+		end.Now()
+		g := front(t, config(t, app.URL), func(_ http.ResponseWriter, _ *http.Request, f *upstream.Forward) { f.End = &end })
+		if res, err := http.Get(g.URL); err != nil || res.StatusCode != upstream.Canceled.Status() {
+			t.Errorf("ended before it began: %v, %v, want status %d", res, err, upstream.Canceled.Status())
+		}
 	})
 }
 

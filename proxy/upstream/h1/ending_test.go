@@ -51,7 +51,46 @@ func TestCancelEndsAnyPhase(t *testing.T) {
 				t.Error("the connection was kept")
 			}
 		})
+		t.Run(name+", from outside", func(t *testing.T) {
+			tr := client(t, c.addr, func(o *h1.Options) { o.Dial = c.dial })
+			var timer *time.Timer
+			res, err := tr.RoundTripUntil(c.request(t.Context()), func(end func()) { timer = time.AfterFunc(30*time.Millisecond, end) })
+			defer timer.Stop()
+			if err == nil {
+				_, err = io.ReadAll(res.Body)
+				res.Body.Close()
+			}
+			if err == nil || tr.Stats().Idle != 0 {
+				t.Errorf("ended with %v and %d idle connections, want an error and none", err, tr.Stats().Idle)
+			}
+		})
 	}
+	t.Run("before, from outside", func(t *testing.T) {
+		tr := client(t, silent)
+		if _, err := tr.RoundTripUntil(plain(t.Context()), func(end func()) { end() }); err == nil || tr.Stats().Idle != 0 {
+			t.Errorf("got %v, want an error", err)
+		}
+	})
+	t.Run("after, from outside", func(t *testing.T) {
+		tr := client(t, server(t, func(_ int, c net.Conn, r *bufio.Reader) {
+			for readRequest(r) != nil {
+				io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+			}
+		}))
+		for i := range 3 {
+			var end func()
+			res, err := tr.RoundTripUntil(plain(t.Context()), func(f func()) { end = f })
+			if err != nil {
+				t.Fatal(err)
+			}
+			body, err := io.ReadAll(res.Body)
+			res.Body.Close()
+			end() // the connection is somebody else's by now
+			if err != nil || string(body) != "ok" || tr.Stats().Dials != 1 {
+				t.Errorf("exchange %d: %q, %v after %d dials, want one connection for all", i, body, err, tr.Stats().Dials)
+			}
+		}
+	})
 	t.Run("before", func(t *testing.T) {
 		tr := client(t, silent)
 		ctx, cancel := context.WithCancel(t.Context())

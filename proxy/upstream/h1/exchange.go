@@ -1,7 +1,9 @@
 package h1
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"sync"
@@ -24,9 +26,10 @@ type exchange struct {
 	send  *sender
 	stop  func() bool // ends the watch over the context
 
-	mu    sync.Mutex
-	conn  *conn
-	ended bool // conn belongs to nobody, or to the pool
+	mu      sync.Mutex
+	conn    *conn
+	dialing func() // ends the attempt to connect
+	ended   bool   // conn belongs to nobody, or to the pool
 }
 
 // run does the exchange up to the head of the answer. out is a buffer, which
@@ -89,7 +92,7 @@ func (x *exchange) connect() (*conn, error) {
 	}
 	if c == nil {
 		var err error
-		if c, err = x.t.dial(x.req.Context()); err != nil {
+		if c, err = x.dial(); err != nil {
 			return nil, err
 		}
 	}
@@ -97,15 +100,31 @@ func (x *exchange) connect() (*conn, error) {
 	defer x.mu.Unlock()
 	if x.ended {
 		c.Close()
-		return nil, x.req.Context().Err()
+		return nil, cmp.Or(x.req.Context().Err(), errEnded)
 	}
 	x.conn = c
 	return c, nil
 }
 
-func (t *Transport) dial(ctx context.Context) (*conn, error) {
-	ctx, cancel := context.WithTimeout(ctx, t.opt.DialTimeout)
+// errEnded is what an exchange fails with that was ended otherwise than by its
+// context.
+var errEnded = errors.New("h1: exchange ended")
+
+// dial makes a connection, unless the exchange ends first.
+func (x *exchange) dial() (*conn, error) {
+	ctx, cancel := context.WithTimeout(x.req.Context(), x.t.opt.DialTimeout)
 	defer cancel()
+	x.mu.Lock()
+	x.dialing = cancel
+	ended := x.ended
+	x.mu.Unlock()
+	if ended {
+		return nil, errEnded
+	}
+	return x.t.dial(ctx)
+}
+
+func (t *Transport) dial(ctx context.Context) (*conn, error) {
 	nc, err := t.opt.Dial(ctx, "tcp", t.opt.Addr)
 	if err != nil {
 		return nil, err
@@ -159,6 +178,9 @@ func (x *exchange) abort() {
 		return
 	}
 	x.ended = true
+	if x.dialing != nil {
+		x.dialing()
+	}
 	if x.conn != nil {
 		x.conn.Close()
 	}
