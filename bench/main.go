@@ -39,7 +39,7 @@ func main() {
 	flag.IntVar(&p.connections, "connections", 32, "connections that the load keeps open, where a row does not say otherwise")
 	flag.IntVar(&p.starts, "starts", 9, "how often a program is started to measure that")
 	flag.IntVar(&p.people, "people", 100_000, "people who are signed in at once")
-	flag.IntVar(&p.tokens, "tokens", 60_000, "access tokens to sign")
+	flag.IntVar(&p.tokens, "tokens", 120_000, "access tokens to sign")
 	flag.BoolVar(&p.same, "same-bytes", false, "let the bare proxy carry the same credential, so that only gatehouse's work shows")
 	flag.StringVar(&p.binary, "binary", "", "a gatehouse that is built already (default: build it)")
 	quick := flag.Bool("quick", false, "few and short runs: shows that everything works, and little else")

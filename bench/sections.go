@@ -29,6 +29,7 @@ func sections() []section {
 		{"transport", "the transport h1", transportH1},
 		{"memory", "memory, in a process that has done nothing else", memory},
 		{"start", "from exec to the first answer, files in the page cache", starting},
+		{"revoke", "how long a session in use outlives its end", revoking},
 		{"peers", "plain proxies without a login, against a bare proxy", peers},
 	}
 }
