@@ -11,8 +11,10 @@ import (
 
 const (
 	// most is the percentage of a small heap: a gateway lives in some ten MiB, and
-	// would collect at every ten MiB more.
-	most = 400
+	// would collect at every ten MiB more. At 400 it would use half as much of the
+	// processor for that again, which is next to nothing by then, and half as much
+	// memory more under load.
+	most = 200
 	// least is that of a large one: the default of Go.
 	least = 100
 	// growth is how much may be added to a heap of up to this size between two
@@ -23,8 +25,8 @@ const (
 	share = 90
 )
 
-// Percent returns the percentage for a heap with so many live bytes: 400 up to
-// 32 MiB, then as much as 128 MiB is of it, and 100 from 128 MiB on.
+// Percent returns the percentage for a heap with so many live bytes: 200 up to
+// 64 MiB, then as much as 128 MiB is of it, and 100 from 128 MiB on.
 func Percent(live uint64) int {
 	return int(min(most, max(least, growth*100/max(live, 1))))
 }

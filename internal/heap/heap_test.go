@@ -70,7 +70,7 @@ func TestLimitIsTheSmallestAround(t *testing.T) {
 
 func TestGrowthIsBounded(t *testing.T) {
 	const mib = 1 << 20
-	for live, want := range map[uint64]int{0: 400, 8 * mib: 400, 32 * mib: 400, 64 * mib: 200, 128 * mib: 100, 4096 * mib: 100} {
+	for live, want := range map[uint64]int{0: 200, 8 * mib: 200, 64 * mib: 200, 96 * mib: 133, 128 * mib: 100, 4096 * mib: 100} {
 		if got := heap.Percent(live); got != want {
 			t.Errorf("Percent(%d MiB) = %d, want %d", live/mib, got, want)
 		}
@@ -129,9 +129,9 @@ func TestPercentageFollowsTheHeap(t *testing.T) {
 			}
 		}
 	}
-	until("400 for a small heap", func(p int) bool { return p == 400 })
+	until("200 for a small heap", func(p int) bool { return p == 200 })
 	large := make([]byte, 256<<20)
 	until("100 for a large heap", func(p int) bool { return p < 120 })
 	runtime.KeepAlive(large)
-	until("400 again", func(p int) bool { return p == 400 })
+	until("200 again", func(p int) bool { return p == 200 })
 }

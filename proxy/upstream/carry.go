@@ -216,10 +216,20 @@ func (x *exchange) copyBody(w http.ResponseWriter, res *http.Response) error {
 		flush = func() { _ = out.Flush() }
 	}
 	flush() // the head first: its body may take its time
+	if n := res.ContentLength; n > 0 && n <= smallCopy {
+		small := x.up.small.Get().(*[smallCopy]byte)
+		defer x.up.small.Put(small)
+		return copyThrough(w, res.Body, small[:], flush)
+	}
 	buf := x.up.buffers.Get()
 	defer x.up.buffers.Put(buf)
+	return copyThrough(w, res.Body, buf, flush)
+}
+
+// copyThrough copies body to w through buf, and flushes each piece.
+func copyThrough(w io.Writer, body io.Reader, buf []byte, flush func()) error {
 	for {
-		n, err := res.Body.Read(buf)
+		n, err := body.Read(buf)
 		if n > 0 {
 			if _, err := w.Write(buf[:n]); err != nil {
 				return err

@@ -25,7 +25,10 @@ const (
 	idleTimeout = 90 * time.Second
 	// maxHeader bounds the headers of a response, as the head of a request is.
 	maxHeader = 64 << 10
-	copySize  = 32 << 10
+	// Bodies are copied through buffers of copySize, and those that fit through
+	// one of smallCopy: most answers do.
+	copySize  = 64 << 10
+	smallCopy = 4 << 10
 	// handshake is the size of the buffers that most requests for a web socket
 	// and their answers fit in. The connection is not used for another.
 	handshake = 1 << 10
@@ -42,6 +45,7 @@ type Upstream struct {
 	silence time.Duration // of a client in the middle of a body
 	trouble *log.Logger   // of what happens after a response has begun
 	buffers bufferPool
+	small   sync.Pool           // of *[smallCopy]byte
 	large   httputil.BufferPool // for web sockets: buffers, unless a test counts
 
 	own     *h1.Transport   // the ordinary way for what it handles; nil for none
@@ -71,6 +75,7 @@ func New(name string, cfg Config, to *slog.Logger) (*Upstream, error) {
 		ownHost: cfg.Host == hostUpstream, maxBody: int64(cfg.MaxBody), silence: slowest,
 	}
 	u.buffers.New = func() any { return new([copySize]byte) }
+	u.small.New = func() any { return new([smallCopy]byte) }
 	u.large = &u.buffers
 	if cfg.URL.Scheme == "https" {
 		u.scheme = "https"
