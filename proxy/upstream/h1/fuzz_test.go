@@ -230,6 +230,9 @@ func judge(t *testing.T, r *http.Request, answer []byte, std, own outcome) {
 		if isAny(own.err, refusals) && !isCleanRequest(r) {
 			return
 		}
+		if errors.Is(own.err, errUnequal) {
+			return // net/http may have its answer before it notices
+		}
 		if !isAny(own.err, stricter) || isClean(answer) {
 			t.Fatalf("h1 refuses %q of %q: %v; net/http takes it for %+v", answer, r.Method, own.err, std)
 		}
