@@ -62,34 +62,35 @@ func (p *Policy) Personal(route int) bool {
 	return rt.memorable() && !rt.reads.has(ofRequest)
 }
 
-// remembered is decide with memory, where rt's rule and q allow for it.
-func (p *Policy) remembered(ctx context.Context, rt *route, q Query) Decision {
-	if p.memory == nil || !rt.memorable() {
-		return p.decide(ctx, rt, q)
-	}
-	var space [512]byte
-	key, ok := appendKey(space[:0], rt, q)
-	if !ok || len(key) > memoryKey {
-		return p.decide(ctx, rt, q)
-	}
+// remembered is decide with memory, where rt's rule and q allow for it. It tells
+// when the decision was made.
+func (p *Policy) remembered(ctx context.Context, rt *route, q Query) (Decision, time.Time) {
 	now := q.Time
 	if now.IsZero() {
 		now = time.Now()
 	}
+	if p.memory == nil || !rt.memorable() {
+		return p.decide(ctx, rt, q), now
+	}
+	var space [512]byte
+	key, ok := appendKey(space[:0], rt, q)
+	if !ok || len(key) > memoryKey {
+		return p.decide(ctx, rt, q), now
+	}
 	s := &p.memory.shards[maphash.Bytes(p.memory.seed, key)%memoryShards]
-	if d, ok := s.find(key, now); ok {
-		return d
+	if r, ok := s.find(key, now); ok {
+		return r.decision, r.at
 	}
 	d := p.decide(ctx, rt, q)
 	if d.Err == nil && d.Reason != OPAError {
 		s.keep(string(key), recollection{d, now})
 	}
-	return d
+	return d, now
 }
 
 // find returns the decision under key that was made less than memoryTTL from
 // now. Queries need not come in the order of their times.
-func (s *shard) find(key []byte, now time.Time) (Decision, bool) {
+func (s *shard) find(key []byte, now time.Time) (recollection, bool) {
 	s.Lock()
 	defer s.Unlock()
 	r, ok := s.young[string(key)] // does not allocate
@@ -98,10 +99,10 @@ func (s *shard) find(key []byte, now time.Time) (Decision, bool) {
 	}
 	if !ok || now.Sub(r.at).Abs() >= memoryTTL {
 		s.misses++
-		return Decision{}, false
+		return recollection{}, false
 	}
 	s.hits++
-	return r.decision, true
+	return r, true
 }
 
 func (s *shard) keep(key string, r recollection) {

@@ -288,17 +288,24 @@ func (p *Policy) Public(route int) bool {
 
 // Decide answers q. It never fails: what cannot be decided is denied.
 func (p *Policy) Decide(ctx context.Context, q Query) Decision {
+	d, _ := p.DecideAt(ctx, q)
+	return d
+}
+
+// DecideAt is Decide, and tells when the answer was worked out: some seconds ago if
+// it is remembered, else at q.Time. Whoever remembers it as well counts from then.
+func (p *Policy) DecideAt(ctx context.Context, q Query) (Decision, time.Time) {
 	if q.Route < 0 || q.Route >= len(p.routes) {
-		return Decision{Reason: NoRoute}
+		return Decision{Reason: NoRoute}, q.Time
 	}
 	rt := &p.routes[q.Route]
 	switch {
 	case rt.word == WordAnyone:
-		return Decision{Outcome: OutcomeAllow, Reason: RouteOpen, Rule: rt.pos}
+		return Decision{Outcome: OutcomeAllow, Reason: RouteOpen, Rule: rt.pos}, q.Time
 	case rt.word == WordNobody || rt.root == nil:
-		return Decision{Reason: Nobody, Rule: rt.pos}
+		return Decision{Reason: Nobody, Rule: rt.pos}, q.Time
 	case q.Identity == nil:
-		return Decision{Reason: SignInRequired, Rule: rt.pos}
+		return Decision{Reason: SignInRequired, Rule: rt.pos}, q.Time
 	}
 	return p.remembered(ctx, rt, q)
 }

@@ -17,6 +17,9 @@
 //	headers    strip, rebuild, sign
 //	upstream   forward
 //
+// What was worked out about a credential is remembered by package principal. At its
+// end each request is told to the Observer, for the access log and for figures.
+//
 // Gate.Check decides and writes nothing; Handler writes and decides nothing.
 // Gate.Ask and Gate.Judge decide alike about somebody who is known already.
 //

@@ -77,7 +77,7 @@ func (x *exchange) setCookies() {
 }
 
 // forward passes the request on. Headers are rebuilt on every route, public
-// ones too, after net/http removed the hop-by-hop ones.
+// ones too.
 func (x *exchange) forward(r *http.Request) {
 	h, g, v := x.h, x.g, &x.v
 	rt := &g.routes[v.Route]
@@ -119,7 +119,11 @@ func (x *exchange) identityHeaders(rt *compiled) (*identity.Told, error) {
 	case x.v.Identity == nil:
 		return nil, nil
 	case x.v.known != nil:
-		return x.v.known.Headers(rt.headers, x.v.at)
+		now := x.v.at
+		if x.v.body != nil {
+			now = x.g.now() // judging a body takes as long as it takes to come
+		}
+		return x.v.known.Headers(rt.headers, now)
 	}
 	return rt.headers.Tell(x.v.Identity, x.g.now())
 }

@@ -33,8 +33,9 @@ type TokenVerifier interface {
 
 // Decider tells whether an identity may. policy.Policy is one.
 type Decider interface {
-	// Decide never fails: what cannot be decided is denied.
-	Decide(ctx context.Context, q policy.Query) policy.Decision
+	// DecideAt never fails: what cannot be decided is denied. It tells when that
+	// was decided, for it may be remembered.
+	DecideAt(ctx context.Context, q policy.Query) (policy.Decision, time.Time)
 	// Public tells whether the route allows anyone, without asking who.
 	Public(route int) bool
 	// Personal tells whether decisions about the route depend on who asks and on
@@ -117,8 +118,8 @@ type Revocations interface {
 	Fresh(now time.Time) bool
 	// Changed is closed at the next change.
 	Changed() <-chan struct{}
-	// Generation counts the changes; it is raised before a change is told by
-	// Revoked.
+	// Generation counts the changes. A change is told by Revoked as soon as it is
+	// counted.
 	Generation() uint64
 }
 
@@ -138,9 +139,6 @@ type Parts struct {
 	Principals *principal.Cache
 	// Observer is told of each request at its end; nil for nobody.
 	Observer Observer
-	// Written says that the Observer writes each request down, so that a refusal
-	// needs no other line in the log.
-	Written bool
 	// Recorder is told of decisions; nil for nobody.
 	Recorder Recorder
 	// Bodies reads the bodies that rules judge. Gates that share one share its

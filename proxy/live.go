@@ -3,9 +3,10 @@ package proxy
 import (
 	"context"
 	"net/http"
-	"strings"
 	"sync"
 	"time"
+
+	"gatehouse/proxy/upstream"
 )
 
 const (
@@ -67,14 +68,7 @@ func streaming(res *http.Response) bool {
 	if res.StatusCode == http.StatusSwitchingProtocols || res.ContentLength < 0 {
 		return true
 	}
-	const events = "text/event-stream"
-	types := res.Header["Content-Type"]
-	if len(types) == 0 || len(types[0]) < len(events) || !strings.EqualFold(types[0][:len(events)], events) {
-		return false
-	}
-	// Parameters may follow, after a space or not (RFC 9110 §8.3.1).
-	rest := types[0][len(events):]
-	return rest == "" || rest[0] == ';' || rest[0] == ' ' || rest[0] == '\t'
+	return upstream.Events(res.Header)
 }
 
 // begin takes s, of which began is set, under observation. The number tells

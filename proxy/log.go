@@ -5,14 +5,10 @@ import (
 	"net/http"
 )
 
-// levelOf is how loud a refusal is: what the operator can mend is a warning, and
-// what stands in the access log already is for who looks closely.
-func (g *Gate) levelOf(status int) slog.Level {
-	switch {
-	case status >= http.StatusInternalServerError:
+// levelOf is how loud a refusal is: what the operator can mend is a warning.
+func levelOf(status int) slog.Level {
+	if status >= http.StatusInternalServerError {
 		return slog.LevelWarn
-	case g.parts.Written:
-		return slog.LevelDebug
 	}
 	return slog.LevelInfo
 }

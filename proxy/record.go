@@ -15,15 +15,16 @@ func (g *Gate) ask(ctx context.Context, v *Verdict) {
 			return
 		}
 	}
+	var at time.Time
 	if g.parts.Recorder == nil {
-		v.decision = g.parts.Policy.Decide(ctx, v.query())
+		v.decision, at = g.parts.Policy.DecideAt(ctx, v.query())
 	} else {
 		begin := time.Now()
-		v.decision = g.parts.Policy.Decide(ctx, v.query())
+		v.decision, at = g.parts.Policy.DecideAt(ctx, v.query())
 		v.took = time.Since(begin)
 	}
 	if rt.personal {
-		v.known.Decided(g.epoch, v.Route, v.at, v.decision)
+		v.known.Decided(g.epoch, v.Route, at, v.decision)
 	}
 }
 

@@ -110,7 +110,7 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, g *Gate, v *Ver
 	}
 	v.dismiss(w, r)
 	transportSecurity(w, v.Site)
-	h.log.LogAttrs(r.Context(), g.levelOf(v.Status), "refused", attrs(g, v, id)...)
+	h.log.LogAttrs(r.Context(), levelOf(v.Status), "refused", attrs(g, v, id)...)
 	page.Write(w, r, f)
 }
 
@@ -142,7 +142,7 @@ func (h *Handler) failed(w http.ResponseWriter, r *http.Request, g *Gate, v *Ver
 		class, err = failure.Class, cmp.Or(failure.Cause(), err)
 	}
 	v.refuse(class.Status(), Reason(class))
-	h.log.LogAttrs(r.Context(), g.levelOf(v.Status), "upstream failed", append(attrs(g, v, id), errorAttr(err))...)
+	h.log.LogAttrs(r.Context(), levelOf(v.Status), "upstream failed", append(attrs(g, v, id), errorAttr(err))...)
 	s := sentences[v.Status]
 	page.Write(w, r, page.Refusal{Status: v.Status, Code: string(class), Title: s.title, Text: s.text, RequestID: id})
 }

@@ -52,8 +52,8 @@ const (
 	ReasonBodyBusy Reason = "bodies_busy"
 	// ReasonBodyBroken: the body could not be read to what the route judges.
 	ReasonBodyBroken Reason = "body_broken_off"
-	// ReasonOurs is what Ask says of a page of the gateway or the provider:
-	// no rule decides about it.
+	// ReasonOurs is what Ask and the access log say of a page of the gateway or
+	// the provider: no rule decides about it.
 	ReasonOurs Reason = "gatehouse_page"
 )
 

@@ -179,7 +179,8 @@ func (f *found) join() (value string, parts int, ok bool) {
 		if f.count[i] == 0 {
 			return b.String(), i, true
 		}
-		if len(f.value[i]) > partSize {
+		// An empty part would be another spelling of the value without it.
+		if n := len(f.value[i]); n > partSize || n == 0 {
 			return "", 0, false
 		}
 		b.WriteString(f.value[i])

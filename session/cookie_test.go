@@ -138,6 +138,14 @@ func TestChunks(t *testing.T) {
 	login(t, "middle part lost", c, at, request(sealed[0], sealed[2]))
 	login(t, "first part lost", c, at, request(sealed[1], sealed[2]))
 	login(t, "a part twice", c, at, request(sealed[0], sealed[1], sealed[2], sealed[1]))
+	// One value has one spelling: a further part that is empty makes it another.
+	exact := strings.Repeat("v", partSize)
+	for _, more := range []string{"", "; " + partName(at, 1) + "=", "; " + partName(at, 1) + "=; " + partName(at, 2) + "=w"} {
+		k, state := c.Find(at, withHeader(partName(at, 0)+"="+exact+more))
+		if (state == Valid) != (more == "") || more == "" && k.Value != exact {
+			t.Errorf("a value that fills a part, then %q: state %v", more, state)
+		}
+	}
 	again := mustSeal(t, c, at, s)
 	login(t, "parts of two seals", c, at, request(sealed[0], again[1], sealed[2]))
 	// The same bytes cut elsewhere.

@@ -462,3 +462,37 @@ func BenchmarkVerify(b *testing.B) {
 		})
 	}
 }
+
+func TestKeySetsAreEqualOnlyWithTheSameKeys(t *testing.T) {
+	key := func(id string) *PublicKey {
+		k, err := GenerateKey(EdDSA, id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return k.Public()
+	}
+	a, b, c, other := key("a"), key("b"), key("c"), key("d")
+	c.ID, other.ID = "", "" // as in a set of somebody who names none
+	again := *a
+	again.ID = "z"
+	for name, pair := range map[string]struct {
+		one, two *KeySet
+		equal    bool
+	}{
+		"the same":               {NewKeySet(a, b), NewKeySet(a, b), true},
+		"another order":          {NewKeySet(a, b), NewKeySet(b, a), true},
+		"one more":               {NewKeySet(a), NewKeySet(a, b), false},
+		"another":                {NewKeySet(a), NewKeySet(b), false},
+		"another name":           {NewKeySet(a), NewKeySet(&again), false},
+		"one twice, without kid": {NewKeySet(c, c), NewKeySet(c, other), false},
+		"nil":                    {nil, NewKeySet(a), false},
+		"both nil":               {nil, nil, true},
+	} {
+		if got := pair.one.Equal(pair.two); got != pair.equal {
+			t.Errorf("%s: %t, want %t", name, got, pair.equal)
+		}
+		if got := pair.two.Equal(pair.one); got != pair.equal {
+			t.Errorf("%s, turned round: %t, want %t", name, got, pair.equal)
+		}
+	}
+}

@@ -55,8 +55,13 @@ func (s *KeySet) Equal(other *KeySet) bool {
 	if s == nil || other == nil {
 		return s == other
 	}
-	strange := func(k *PublicKey) bool { return !slices.ContainsFunc(other.keys, k.equal) }
-	return len(s.keys) == len(other.keys) && !slices.ContainsFunc(s.keys, strange)
+	return s.covers(other) && other.covers(s)
+}
+
+// covers tells whether s holds every key of other.
+func (s *KeySet) covers(other *KeySet) bool {
+	strange := func(k *PublicKey) bool { return !slices.ContainsFunc(s.keys, k.equal) }
+	return !slices.ContainsFunc(other.keys, strange)
 }
 
 // equal tells whether p and other are the same in all that counts.

@@ -154,7 +154,7 @@ func (c *Cache) holds(e *Entry, at Moment) bool {
 }
 
 // Keep remembers that the credential of k was verified at this moment and speaks
-// for id, which has not been revoked. s is the session of a cookie, nil for a
+// for id, which has not been revoked, unless it takes more than 64 KiB. s is the session of a cookie, nil for a
 // bearer. It returns the entry; of a nil Cache, nil.
 func (c *Cache) Keep(k Key, at Moment, id *session.Identity, s *session.Session) *Entry {
 	if c == nil {
@@ -162,7 +162,7 @@ func (c *Cache) Keep(k Key, at Moment, id *session.Identity, s *session.Session)
 	}
 	e := newEntry(k, at, id, s)
 	e.cache, e.kind = c, kindOf(s)
-	if e.until <= at.Now.UnixNano() {
+	if e.until <= at.Now.UnixNano() || e.cost > maxCost {
 		return e
 	}
 	c.shard(k).keep(e, c.max, at.Now.UnixNano())
@@ -243,12 +243,13 @@ func (s *shard) remove(e *Entry) {
 	e.kept = false
 }
 
-// charge adds n bytes to the cost of e, while it is kept.
-func (s *shard) charge(e *Entry, n int64) {
+// charge adds n bytes to the cost of e, while it is kept, and makes room for them.
+func (s *shard) charge(e *Entry, n, limit int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if e.kept {
 		e.cost += n
 		s.bytes += n
+		s.evict(limit)
 	}
 }

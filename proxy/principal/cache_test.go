@@ -151,6 +151,47 @@ func TestMemoryIsBounded(t *testing.T) {
 	}
 }
 
+// What is worked out for entries later counts too, and what is too large to be
+// counted is not kept.
+func TestMemoryIsBoundedByWhatIsWorkedOutLater(t *testing.T) {
+	const limit = 1 << 20
+	c, now := New(limit, never), time.Now()
+	scope := c.Scope("bearer")
+	headers, err := identity.Preset("default")
+	if err != nil {
+		t.Fatal(err)
+	}
+	plan, err := headers.Compile(nil, "app")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var entries []*Entry
+	for i := range 400 {
+		id := alice(now)
+		id.Groups, id.Listed = []string{strings.Repeat("g", 4000)}, true
+		entries = append(entries, c.Keep(scope.Key(fmt.Sprint("token ", i)), moment(now), id, nil))
+	}
+	for _, e := range entries {
+		if _, err := e.Headers(plan, now); err != nil {
+			t.Fatal(err)
+		}
+		if s := c.Stats(); s.Bytes > limit {
+			t.Fatalf("%d bytes once headers are made, want at most %d", s.Bytes, limit)
+		}
+	}
+	checkBooks(t, c)
+	large := alice(now)
+	var objects []any
+	for range 700 {
+		objects = append(objects, map[string]any{"a": "b"})
+	}
+	large.Claims = map[string]any{"objects": objects}
+	k := scope.Key("large")
+	if e := c.Keep(k, moment(now), large, nil); e.Identity != large || c.Find(Bearer, k, moment(now)) != nil {
+		t.Error("an entry of hundreds of KiB is kept")
+	}
+}
+
 // Who comes back again and again stays, however many come once.
 func TestFrequentGuestsStay(t *testing.T) {
 	c, now := New(1<<20, never), time.Now()

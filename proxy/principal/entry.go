@@ -26,7 +26,7 @@ const (
 	// rewriteApart is the least time between two new cookies for one old one.
 	rewriteApart = 15 * time.Second
 
-	// maxCost bounds what one entry may be charged with; no shard is smaller.
+	// maxCost is the most that an entry may take to be kept; a shard holds four.
 	maxCost = 64 << 10
 )
 
@@ -70,7 +70,7 @@ func newEntry(k Key, at Moment, id *session.Identity, s *session.Session) *Entry
 	e := &Entry{
 		Identity: id, Session: s, key: k, keys: at.Keys,
 		from: now - int64(clockStep), until: min(now+int64(Life), id.Expires.UnixNano()),
-		cost: min(int64(unsafe.Sizeof(Entry{}))+overhead+sizeOf(id, s), maxCost),
+		cost: int64(unsafe.Sizeof(Entry{})) + overhead + sizeOf(id, s),
 	}
 	e.revocations.Store(at.Revocations)
 	return e
@@ -157,7 +157,7 @@ func (e *Entry) remember(t *identity.Told, plan *identity.Plan) {
 
 func (e *Entry) charge(n int64) {
 	if e.cache != nil {
-		e.cache.shard(e.key).charge(e, n)
+		e.cache.shard(e.key).charge(e, n, e.cache.max)
 	}
 }
 

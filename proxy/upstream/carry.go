@@ -190,13 +190,19 @@ func (x *exchange) trail(w http.ResponseWriter, res *http.Response, announced in
 		return
 	}
 	for name, values := range res.Trailer {
-		h[http.TrailerPrefix+name] = values
+		if len(values) > 0 {
+			h[http.TrailerPrefix+name] = values
+		}
 	}
 }
 
-// add puts the fields of src behind those of h.
+// add puts the fields of src behind those of h. A name without values is none: an
+// HTTP/2 server would wait to send trailers that were announced and never came.
 func add(h, src http.Header) {
 	for name, values := range src {
+		if len(values) == 0 {
+			continue
+		}
 		if before := h[name]; len(before) > 0 {
 			values = append(slices.Clip(before), values...)
 		}
@@ -204,19 +210,29 @@ func add(h, src http.Header) {
 	}
 }
 
-// copyBody writes the body as it comes; what may last is sent on at once.
-func (x *exchange) copyBody(w http.ResponseWriter, res *http.Response) error {
-	if res.Body == http.NoBody || res.ContentLength == 0 {
-		return nil
+// Events tells whether an answer with this head is an event stream.
+func Events(h http.Header) bool {
+	const events = "text/event-stream"
+	types := h["Content-Type"]
+	if len(types) == 0 || len(types[0]) < len(events) || !strings.EqualFold(types[0][:len(events)], events) {
+		return false
 	}
+	// Parameters may follow, after a space or not (RFC 9110 §8.3.1).
+	rest := types[0][len(events):]
+	return rest == "" || rest[0] == ';' || rest[0] == ' ' || rest[0] == '\t'
+}
+
+// copyBody writes the body as it comes; what may last is sent on at once. It reads
+// to the end even of none: only then trailers of HTTP/2 are known.
+func (x *exchange) copyBody(w http.ResponseWriter, res *http.Response) error {
 	// What cannot flush, as a recorder in a test, does not stream.
 	flush := func() {}
-	if res.ContentLength < 0 || strings.HasPrefix(res.Header.Get("Content-Type"), "text/event-stream") {
+	if res.ContentLength < 0 || Events(res.Header) {
 		out := http.NewResponseController(w)
 		flush = func() { _ = out.Flush() }
 	}
 	flush() // the head first: its body may take its time
-	if n := res.ContentLength; n > 0 && n <= smallCopy {
+	if n := res.ContentLength; n >= 0 && n <= smallCopy {
 		small := x.up.small.Get().(*[smallCopy]byte)
 		defer x.up.small.Put(small)
 		return copyThrough(w, res.Body, small[:], flush)

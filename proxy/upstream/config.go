@@ -115,7 +115,7 @@ func (c *Config) Check(r *conf.Report) {
 	}
 	switch {
 	case c.Transport != transportStandard && c.Transport != transportH1:
-		r.Errorf(&c.Transport, "transport is standard or h1")
+		r.Errorf(&c.Transport, "transport is %q, want standard or h1", c.Transport)
 	case c.Transport == transportH1 && c.URL.Scheme != "http":
 		r.Errorf(&c.Transport, "transport: h1 speaks HTTP/1.1 without TLS; it needs an http:// upstream")
 	}

@@ -270,3 +270,61 @@ func TestOtherUpgradesAreNotRelayed(t *testing.T) {
 		}
 	})
 }
+
+// What was announced and never came is no trailer: the answer ends all the same,
+// over HTTP/2 too, where trailers would end it.
+func TestAnAnnouncedTrailerThatNeverComes(t *testing.T) {
+	both(t, func(t *testing.T) {
+		text := "HTTP/1.1 200 OK\r\nTrailer: X-Sum\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"
+		g := front(t, config(t, answer(t, text)), nil)
+		for name, client := range map[string]*http.Client{"HTTP/1.1": g.Client(), "HTTP/2": overH2C(t)} {
+			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+			defer cancel()
+			r, err := http.NewRequestWithContext(ctx, http.MethodGet, g.URL, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			res, err := client.Do(r)
+			if err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+			body, err := io.ReadAll(res.Body)
+			res.Body.Close()
+			if string(body) != "hello" || err != nil || len(res.Trailer["X-Sum"]) > 0 {
+				t.Errorf("%s: %q, %v, trailers %v, want hello and none", name, body, err, res.Trailer)
+			}
+		}
+	})
+}
+
+// An HTTP/2 upstream may say that there is no body and still send trailers.
+func TestTrailersWithoutABody(t *testing.T) {
+	app := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Length", "0")
+		w.WriteHeader(http.StatusOK)
+		w.(http.Flusher).Flush()
+		w.Header().Set(http.TrailerPrefix+"Grpc-Status", "7")
+	}))
+	app.Config.Protocols = new(http.Protocols)
+	app.Config.Protocols.SetUnencryptedHTTP2(true)
+	app.Start()
+	defer app.Close()
+	g := front(t, config(t, strings.Replace(app.URL, "http:", "h2c:", 1)), nil)
+	res, err := overH2C(t).Get(g.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	if body, err := io.ReadAll(res.Body); len(body) > 0 || err != nil || res.Trailer.Get("Grpc-Status") != "7" {
+		t.Errorf("%q, %v, trailers %v, want grpc-status 7", body, err, res.Trailer)
+	}
+}
+
+// overH2C returns a client that speaks HTTP/2 in clear.
+func overH2C(t *testing.T) *http.Client {
+	t.Helper()
+	transport := &http.Transport{Protocols: new(http.Protocols)}
+	transport.Protocols.SetUnencryptedHTTP2(true)
+	t.Cleanup(transport.CloseIdleConnections)
+	return &http.Client{Transport: transport}
+}

@@ -284,13 +284,23 @@ func TestKeyRotationAtTheIssuer(t *testing.T) {
 		synctest.Wait()
 		token := func(k *jose.Key) string { return sign(t, k, nil, person(claims{"exp": time.Now().Unix() + 100000})) }
 		take(t, v, token(old))
+		first := v.Generation()
+		time.Sleep(keysFresh + time.Minute) // fetched again, and the same
+		synctest.Wait()
+		if v.Generation() != first {
+			t.Error("the generation changed though the keys did not")
+		}
 		next := newKey(t, "k2")
 		f.set(nil, old, next)
 		time.Sleep(31 * time.Second)
 		take(t, v, token(next)) // a new kid is fetched on sight
 		f.set(nil, next)
+		before := v.Generation()
 		time.Sleep(keysFresh + time.Minute)
 		synctest.Wait()
+		if v.Generation() == before || before == first {
+			t.Error("keys came and went, and the generation is the same")
+		}
 		refuse(t, "retired key", v, token(old), BadKey)
 
 		// Down, nonsense, empty: the last good keys serve for a day, no longer.
@@ -304,7 +314,11 @@ func TestKeyRotationAtTheIssuer(t *testing.T) {
 			time.Sleep(5 * time.Hour)
 			take(t, v, token(next))
 		}
+		before = v.Generation()
 		time.Sleep(5 * time.Hour)
+		if v.Generation() == before {
+			t.Error("keys are too old to be believed, and the generation is the same")
+		}
 		refuse(t, "a day later", v, token(next), Unavailable)
 		f.set(nil, next)
 		time.Sleep(time.Minute)

@@ -110,6 +110,10 @@ func (k *keys) refresh(ctx context.Context) {
 			k.changes.Add(1)
 		}
 	}
+	if err != nil && k.set != nil && time.Since(k.got) > keysLast {
+		k.set = nil // too old to be believed, and so is what was verified with it
+		k.changes.Add(1)
+	}
 	k.fetched = nil
 	k.mu.Unlock()
 	close(done)

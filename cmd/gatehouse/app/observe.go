@@ -47,7 +47,6 @@ func (a *App) openObserver(g *generation) error {
 		}
 		o.upstreams = a.metrics.Upstreams(names)
 	}
-	g.Written = o.log != nil
 	if o.log != nil || o.requests != nil {
 		g.Observer = o
 	}

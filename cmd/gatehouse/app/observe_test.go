@@ -137,3 +137,27 @@ func readLines(t *testing.T, file string) []map[string]any {
 	}
 	return lines
 }
+
+// A log that is configuration too would be a reload for each line, and one among
+// the keys is nothing that anybody means.
+func TestTheAccessLogIsNoConfiguration(t *testing.T) {
+	dir := t.TempDir()
+	rules := filepath.Join(dir, "rules")
+	if err := os.Mkdir(rules, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(rules, "orders.rego"), "package orders\n\nallow := true\n")
+	for place, want := range map[string]string{
+		"gatehouse.yaml": "read as configuration", "rules/access.log": "read as configuration",
+		"secrets/access.log": "among the keys", "access.log": "", "logs.d": "", "off": "",
+	} {
+		path := filepath.Join(dir, "gatehouse.yaml")
+		write(t, path, "public_url: http://localhost:8080\nupstreams: { app: http://127.0.0.1:3000 }\n"+
+			"routes: [{ name: open, match: { path: /** }, allow: anyone }]\n"+
+			"policy: { custom: [rules] }\ntelemetry: { access_log: \""+place+"\" }\n")
+		_, err := Load(path)
+		if (want == "") != (err == nil) || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("access_log: %s gives %v, want %q", place, err, want)
+		}
+	}
+}

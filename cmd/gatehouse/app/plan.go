@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"net/http"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -92,6 +93,7 @@ func (p *Plan) compile(file *conf.File, have bundles) error {
 		return err
 	}
 	p.checkFront(r)
+	p.checkAccessLog(r, file)
 	// The policy is half of the work, and looks at nothing that the other half
 	// changes.
 	policed := make(chan error, 1)
@@ -131,6 +133,24 @@ func (p *Plan) checkFront(r *conf.Report) {
 		r.Warnf(&c.PublicURL[0], "public_url is https, but neither tls nor trusted_proxies is set\n"+
 			"Somebody else ends TLS in front of this gateway. Name their address in trusted_proxies, or everybody seems to come\n"+
 			"from it: twenty wrong passwords of one person then keep everybody from signing in.")
+	}
+}
+
+// checkAccessLog refuses a place where each line would be a change of the
+// configuration, or would damage something.
+func (p *Plan) checkAccessLog(r *conf.Report, file *conf.File) {
+	place := p.Config.Telemetry.AccessLog
+	if !filepath.IsAbs(place) {
+		return // a word
+	}
+	for _, watched := range append(p.Config.files(file), file.Path(filepath.Base(p.draft.path))) {
+		if watched != "" && within(place, watched) {
+			r.Errorf(&p.Config.Telemetry.AccessLog, "telemetry.access_log is or lies in %s, which is read as configuration: each line would be a change of it", watched)
+			return
+		}
+	}
+	if within(place, p.Config.SecretsDir) {
+		r.Errorf(&p.Config.Telemetry.AccessLog, "telemetry.access_log lies in secrets_dir, among the keys")
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -194,6 +195,9 @@ func (a *App) replace(g *generation) {
 	if a.metrics != nil {
 		a.metrics.Reloaded(g.plan.Revision())
 		a.metrics.Forget(change.removed)
+		a.metrics.ForgetUpstreams(slices.DeleteFunc(slices.Collect(maps.Keys(old.plan.Config.Upstreams)), func(name string) bool {
+			return g.plan.Config.Upstreams[name] != nil
+		}))
 	}
 	known := map[string]bool{}
 	for _, w := range old.plan.Summary().Warnings {

@@ -32,7 +32,7 @@ func newServe(s *settings) *cobra.Command {
 It reads the configuration again when a file of it changes, or one that it
 names (rules, data, secrets, the shadow), and on SIGHUP. When something is wrong
 with the new one, all mistakes are logged and the one before stays. The keys
-idp, listen, tls, data_dir, secrets_dir and telemetry.listen take effect at a
+idp, listen, tls, data_dir, secrets_dir, telemetry and principals take effect at a
 start only; a reload that changes one of them is refused and names it.`,
 		Example: "  gatehouse serve\n  gatehouse serve --config /etc/gatehouse/gatehouse.yaml\n  gatehouse serve --no-watch    # then kill -HUP reloads",
 		Args:    cobra.NoArgs,
