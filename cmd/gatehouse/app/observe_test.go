@@ -147,17 +147,19 @@ func TestTheAccessLogIsNoConfiguration(t *testing.T) {
 		t.Fatal(err)
 	}
 	write(t, filepath.Join(rules, "orders.rego"), "package orders\n\nallow := true\n")
+	t.Chdir(dir)
 	for place, want := range map[string]string{
 		"gatehouse.yaml": "read as configuration", "rules/access.log": "read as configuration",
 		"secrets/access.log": "among the keys", "access.log": "", "logs.d": "", "off": "",
 	} {
-		path := filepath.Join(dir, "gatehouse.yaml")
-		write(t, path, "public_url: http://localhost:8080\nupstreams: { app: http://127.0.0.1:3000 }\n"+
+		write(t, filepath.Join(dir, "gatehouse.yaml"), "public_url: http://localhost:8080\nupstreams: { app: http://127.0.0.1:3000 }\n"+
 			"routes: [{ name: open, match: { path: /** }, allow: anyone }]\n"+
 			"policy: { custom: [rules] }\ntelemetry: { access_log: \""+place+"\" }\n")
-		_, err := Load(path)
-		if (want == "") != (err == nil) || err != nil && !strings.Contains(err.Error(), want) {
-			t.Errorf("access_log: %s gives %v, want %q", place, err, want)
+		for _, path := range []string{filepath.Join(dir, "gatehouse.yaml"), "gatehouse.yaml", "./gatehouse.yaml"} {
+			_, err := Load(path)
+			if (want == "") != (err == nil) || err != nil && !strings.Contains(err.Error(), want) {
+				t.Errorf("%s with access_log: %s gives %v, want %q", path, place, err, want)
+			}
 		}
 	}
 }

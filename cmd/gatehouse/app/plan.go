@@ -10,7 +10,9 @@ import (
 	"strings"
 	"time"
 
+	"gatehouse/internal/accesslog"
 	"gatehouse/internal/conf"
+	"gatehouse/internal/telemetry"
 	"gatehouse/policy"
 	"gatehouse/proxy"
 	"gatehouse/proxy/route"
@@ -140,18 +142,27 @@ func (p *Plan) checkFront(r *conf.Report) {
 // configuration, or would damage something.
 func (p *Plan) checkAccessLog(r *conf.Report, file *conf.File) {
 	place := p.Config.Telemetry.AccessLog
-	if !filepath.IsAbs(place) {
-		return // a word
+	switch place {
+	case accesslog.Stdout, accesslog.Stderr, telemetry.Off:
+		return
 	}
-	for _, watched := range append(p.Config.files(file), file.Path(filepath.Base(p.draft.path))) {
-		if watched != "" && within(place, watched) {
+	for _, watched := range append(p.Config.files(file), p.draft.path) {
+		if watched != "" && lies(place, watched) {
 			r.Errorf(&p.Config.Telemetry.AccessLog, "telemetry.access_log is or lies in %s, which is read as configuration: each line would be a change of it", watched)
 			return
 		}
 	}
-	if within(place, p.Config.SecretsDir) {
+	if lies(place, p.Config.SecretsDir) {
 		r.Errorf(&p.Config.Telemetry.AccessLog, "telemetry.access_log lies in secrets_dir, among the keys")
 	}
+}
+
+// lies tells whether path is dir or below it; either may be relative to where the
+// program runs. What cannot be told is taken to be.
+func lies(path, dir string) bool {
+	p, err := filepath.Abs(path)
+	d, err2 := filepath.Abs(dir)
+	return err != nil || err2 != nil || within(p, d)
 }
 
 // table compiles the table of routes.
