@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"gatehouse/idp/client"
@@ -93,15 +94,15 @@ func (c *ClientSeed) client() client.Client {
 	return client.Client{
 		ID: c.ID, Name: name, Public: c.Public, RedirectURIs: c.RedirectURIs, SignOutURIs: c.SignOutURIs,
 		Scopes: c.Scopes, Grants: c.grants(), AccessTTL: c.AccessTTL, IDTTL: c.IDTTL, RefreshTTL: c.RefreshTTL,
-		RefreshGrace: c.RefreshGrace,
+		RefreshGrace: c.RefreshGrace, ReadAttributes: c.ReadAttributes, WriteAttributes: c.WriteAttributes, NoRevocation: !c.Revocation,
 	}
 }
 
 func (p *Provider) addUsers(ctx context.Context, b *Bootstrap) error {
 	for _, u := range b.Users {
 		made, err := p.Pool.Ensure(ctx, pool.NewUser{
-			Username: u.Username, Email: u.Email, EmailVerified: u.EmailVerified,
-			Name: u.Name, Password: u.Password.Reveal(), Groups: u.Groups,
+			Username: u.Username, Email: u.Email, EmailVerified: u.EmailVerified, Phone: u.Phone, PhoneVerified: u.PhoneVerified,
+			Name: u.Name, Attributes: u.Attributes, Password: u.Password.Reveal(), Groups: u.Groups,
 		})
 		if err != nil {
 			return at(u.Pos, err)
@@ -134,7 +135,8 @@ func (p *Provider) compare(ctx context.Context, u UserSeed) error {
 	var differs []string
 	for name, same := range map[string]bool{
 		"enabled": have.Enabled, "email": have.Email == u.Email, "name": have.Name == u.Name,
-		"email_verified": have.EmailVerified == u.EmailVerified, "groups": slices.Equal(want, got),
+		"email_verified": have.EmailVerified == u.EmailVerified, "phone": have.Phone == u.Phone,
+		"phone_verified": have.PhoneVerified == u.PhoneVerified, "attributes": maps.Equal(have.Attributes, u.Attributes), "groups": slices.Equal(want, got),
 	} {
 		if !same {
 			differs = append(differs, name)

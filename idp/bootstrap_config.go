@@ -42,13 +42,21 @@ type UserSeed struct {
 	// Username is what the person signs in with: 1 to 128 characters, no
 	// spaces. Mandatory.
 	Username string `yaml:"username"`
-	// Email is another name to sign in with. Default none.
+	// Email is another name to sign in with, once it is verified. Default none.
 	Email string `yaml:"email"`
 	// EmailVerified says that the address is known to be the person's. Rules
 	// by e-mail domain need it. Default false.
 	EmailVerified bool `yaml:"email_verified"`
+	// Phone is a number such as +41791234567. Default none.
+	Phone string `yaml:"phone"`
+	// PhoneVerified says that the number is known to be the person's. Default
+	// false.
+	PhoneVerified bool `yaml:"phone_verified"`
 	// Name is the display name. Default none.
 	Name string `yaml:"name"`
+	// Attributes are further attributes, such as given_name or custom:team.
+	// Default none.
+	Attributes map[string]string `yaml:"attributes"`
 	// Password is the first password; changing it here changes nothing later.
 	// Without one nobody can sign in as this person. Keep it in ${file:…}.
 	Password conf.Secret `yaml:"password"`
@@ -103,7 +111,19 @@ type ClientSeed struct {
 	// RefreshGrace is how long a refresh token that was used works once more,
 	// for an answer that got lost: 0 to 60s. Default 30s, 0 for a public client.
 	RefreshGrace *time.Duration `yaml:"refresh_grace"`
+	// ReadAttributes are the attributes of a person that the client is told, as
+	// far as its scopes say so. Default: all but the custom ones.
+	ReadAttributes []string `yaml:"read_attributes"`
+	// WriteAttributes are the attributes that a person may change through the
+	// client. Default: all but the custom ones.
+	WriteAttributes []string `yaml:"write_attributes"`
+	// Revocation lets the client end its tokens at the revocation endpoint.
+	// Default true.
+	Revocation bool `yaml:"revocation"`
 }
+
+// Defaults sets what absent keys mean.
+func (c *ClientSeed) Defaults() { c.Revocation = true }
 
 // ServerSeed is a resource server.
 type ServerSeed struct {
@@ -251,4 +271,14 @@ func (c *ClientSeed) grants() []string {
 		return []string{client.AuthorizationCode, client.RefreshToken}
 	}
 	return []string{client.ClientCredentials}
+}
+
+// checkAttributes holds the attributes of users against the schema.
+func (b *Bootstrap) checkAttributes(r *conf.Report, s pool.Schema) {
+	for i := range b.Users {
+		u := &b.Users[i]
+		if err := s.Check(u.Attributes); err != nil {
+			r.Errorf(&u.Attributes, "user %q: %v", u.Username, err)
+		}
+	}
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"gatehouse/idp/password"
+	"gatehouse/idp/pool"
 	"gatehouse/idp/signin"
 	"gatehouse/idp/sso"
 	"gatehouse/internal/conf"
@@ -32,6 +33,8 @@ type Config struct {
 	SSO sso.Config `yaml:"sso"`
 	// SignIn bounds the sign-in page and the tries it takes.
 	SignIn signin.Config `yaml:"signin"`
+	// Pool says what is known of people and what they sign in with.
+	Pool pool.Config `yaml:"pool"`
 	// Password says what a password must be and what checking one may cost.
 	Password Password `yaml:"password"`
 	// GatewayTokenTTL is how long the tokens of the gateway's own client live,
@@ -94,6 +97,8 @@ func (c *Config) Check(r *conf.Report) {
 	if c.GatewayTokenTTL < time.Second || c.GatewayTokenTTL > time.Hour {
 		r.Errorf(&c.GatewayTokenTTL, "idp.gateway_token_ttl is %s, want 1s to 1h", c.GatewayTokenTTL)
 	}
+	c.Pool.Check(r)
+	c.Bootstrap.checkAttributes(r, pool.NewSchema(c.Pool))
 	c.Bootstrap.check(r, c.Password.MinLength)
 }
 

@@ -28,7 +28,8 @@ func NewDomain(cfg *Config, db *store.DB, sealer *keyring.Sealer, now func() tim
 	hasher := password.New(cfg.Password.options())
 	people := pool.New(pool.Parts{
 		Users: db.Users(), Groups: db.Groups(), Members: db.Members(), Tombstones: db.Tombstones(),
-		Ender: db, Journal: db, Hasher: hasher, MinPassword: cfg.Password.MinLength, Now: now,
+		Ender: db, Journal: db, Hasher: hasher, MinPassword: cfg.Password.MinLength,
+		Schema: pool.NewSchema(cfg.Pool), SignInWith: cfg.Pool.SignInWith, Now: now,
 	})
 	clients := client.New(client.Parts{Rows: db.Clients(), Scopes: db.Scopes(), Ender: db, Journal: db, Now: now})
 	ring := keys.New(keys.Parts{Rows: db.Keys(), Sealer: sealer, Journal: db, Longest: client.MaxTTL, Now: now})

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"gatehouse/idp/pool"
 )
 
 var (
@@ -75,6 +77,14 @@ type Client struct {
 	// the same successor: 0 to 60s. Nil means 30s for a confidential and 0 for
 	// a public client.
 	RefreshGrace *time.Duration
+	// ReadAttributes and WriteAttributes are the attributes of a person that the
+	// client is told, and that a person may change through it; custom ones with
+	// their prefix. Nil means all standard ones and no custom one.
+	ReadAttributes, WriteAttributes []string
+	// NoRevocation turns the revocation endpoint off for the client's tokens
+	// (Cognito's EnableTokenRevocation is its reverse). What a person or an
+	// operator ends is ended all the same.
+	NoRevocation bool
 	// Managed marks the gateway's own client: only Put changes it.
 	Managed bool
 	// Created and Updated are set by Clients.
@@ -105,6 +115,20 @@ func (c Client) AllowsSignOut(uri string) bool {
 // AllowsGrant reports whether the client may use grant.
 func (c Client) AllowsGrant(grant string) bool { return slices.Contains(c.Grants, grant) }
 
+// Reads reports whether the client is told the attribute of that name.
+func (c Client) Reads(attribute string) bool { return listed(c.ReadAttributes, attribute) }
+
+// Writes reports whether a person may change the attribute of that name through
+// the client.
+func (c Client) Writes(attribute string) bool { return listed(c.WriteAttributes, attribute) }
+
+func listed(attributes []string, name string) bool {
+	if attributes == nil {
+		return !strings.HasPrefix(name, pool.CustomPrefix)
+	}
+	return slices.Contains(attributes, name)
+}
+
 // withDefaults fills in the lifetimes that are zero.
 func (c Client) withDefaults() Client {
 	if c.AccessTTL == 0 {
@@ -122,6 +146,8 @@ func (c Client) withDefaults() Client {
 // Check returns ErrInvalid with a reason when c could not be registered, with
 // lifetimes that are zero taken as their defaults.
 func (c Client) Check() error { return c.withDefaults().check() }
+
+var attributePattern = regexp.MustCompile(`^(?:custom:[A-Za-z0-9_-]{1,20}|[a-z_]{1,32})$`)
 
 var idPattern = regexp.MustCompile(`^[A-Za-z0-9_-]{1,128}$`)
 
@@ -180,6 +206,14 @@ func (c Client) checkTimes() error {
 func (c Client) checkLists() error {
 	if len(c.RedirectURIs) > 100 || len(c.SignOutURIs) > 100 || len(c.Scopes) > 50 {
 		return fmt.Errorf("%w: at most 100 URIs of a kind and 50 scopes", ErrInvalid)
+	}
+	if len(c.ReadAttributes) > 100 || len(c.WriteAttributes) > 100 {
+		return fmt.Errorf("%w: at most 100 attributes of a kind", ErrInvalid)
+	}
+	for _, name := range slices.Concat(c.ReadAttributes, c.WriteAttributes) {
+		if !attributePattern.MatchString(name) {
+			return fmt.Errorf("%w: %q is not the name of an attribute, such as email or custom:team", ErrInvalid, name)
+		}
 	}
 	for _, uri := range slices.Concat(c.RedirectURIs, c.SignOutURIs) {
 		if err := checkURI(uri, c.Managed); err != nil {

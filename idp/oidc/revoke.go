@@ -17,6 +17,9 @@ func (h *Handler) Revoke(w http.ResponseWriter, r *http.Request) error {
 	if form.Get("token") == "" {
 		return bad(codeInvalidRequest, "token is missing", nil)
 	}
+	if c.NoRevocation {
+		return bad(codeInvalidRequest, "revocation is turned off for this client", nil)
+	}
 	ctx := audit.WithActor(r.Context(), h.actor(r, c))
 	if err := h.Mint.Revoke(ctx, c, form.Get("token")); err != nil {
 		return unavailable(err)

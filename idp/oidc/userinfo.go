@@ -42,9 +42,13 @@ func (h *Handler) UserInfo(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	user := *access.User
-	claims := token.Profile(user, access.Scopes)
+	c, err := h.Clients.Find(r.Context(), access.ClientID)
+	if err != nil {
+		return unavailable(err)
+	}
+	claims := token.Profile(user, c, access.Scopes)
 	claims["sub"], claims["username"] = user.ID, user.Username
-	if slices.Contains(access.Scopes, client.Profile) {
+	if _, has := claims["preferred_username"]; !has && slices.Contains(access.Scopes, client.Profile) {
 		claims["preferred_username"] = user.Username
 	}
 	groups, err := h.Pool.GroupsOf(r.Context(), user.ID)

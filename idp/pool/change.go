@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 
 	"gatehouse/internal/audit"
 )
@@ -11,30 +14,68 @@ import (
 // Add makes a user, enabled, and puts it into its groups. It returns ErrInvalid,
 // ErrExists, ErrNotFound for a group, and the errors of hashing.
 func (p *Pool) Add(ctx context.Context, n NewUser) (User, error) {
-	now := p.has.Now()
-	u := User{
-		ID: newID(), Username: n.Username, Email: n.Email, EmailVerified: n.EmailVerified && n.Email != "",
-		Name: n.Name, Enabled: true, Status: Confirmed, Created: now, Updated: now,
-	}
-	if n.Temporary {
-		u.Status = ForceChangePassword
-	}
-	if err := u.check(); err != nil {
+	u, err := p.draft(n)
+	if err != nil {
 		return User{}, err
 	}
 	if n.Password != "" {
 		// Hash before the transaction: it takes long and the store has one writer.
-		h, err := p.hash(ctx, n.Password)
-		if err != nil {
+		if u.PasswordHash, err = p.hash(ctx, n.Password); err != nil {
 			return User{}, err
 		}
-		u.PasswordHash = h
 	}
+	if u.PasswordHash != "" {
+		u.PasswordSet = u.Created
+	}
+	if err := p.insert(ctx, u, n.Groups); err != nil {
+		return User{}, err
+	}
+	return u, nil
+}
+
+// draft returns the user that n describes, checked, without a password of its
+// own.
+func (p *Pool) draft(n NewUser) (User, error) {
+	now := p.has.Now()
+	u := User{
+		ID: n.ID, Username: n.Username, Email: n.Email, EmailVerified: n.EmailVerified && n.Email != "",
+		Phone: n.Phone, PhoneVerified: n.PhoneVerified && n.Phone != "", Name: n.Name, Attributes: filled(n.Attributes),
+		Enabled: !n.Disabled, Status: n.Status, PasswordHash: n.PasswordHash, Created: now, Updated: now,
+	}
+	if u.ID == "" {
+		u.ID = newID()
+	}
+	if u.Status == "" {
+		u.Status = Confirmed
+	}
+	if n.Temporary {
+		u.Status = ForceChangePassword
+	}
+	return u, u.check(p.has.Schema)
+}
+
+// filled returns attributes without those that are "", nil for none.
+func filled(attributes map[string]string) map[string]string {
+	var out map[string]string
+	for name, value := range attributes {
+		if value == "" {
+			continue
+		}
+		if out == nil {
+			out = map[string]string{}
+		}
+		out[name] = value
+	}
+	return out
+}
+
+// insert stores a new user with its memberships and its event.
+func (p *Pool) insert(ctx context.Context, u User, groups []string) error {
 	err := p.has.Journal.InTx(ctx, func(ctx context.Context) error {
 		if err := p.has.Users.Insert(ctx, u, u.keys()); err != nil {
 			return err
 		}
-		for _, g := range n.Groups {
+		for _, g := range groups {
 			if _, err := p.has.Groups.Find(ctx, g); err != nil {
 				return fmt.Errorf("find group %q: %w", g, err)
 			}
@@ -45,9 +86,9 @@ func (p *Pool) Add(ctx context.Context, n NewUser) (User, error) {
 		return p.has.Journal.Append(ctx, audit.Event{Type: "user.created", Target: u.ID, Detail: map[string]string{"username": u.Username}})
 	})
 	if err != nil {
-		return User{}, fmt.Errorf("add user %q: %w", n.Username, err)
+		return fmt.Errorf("add user %q: %w", u.Username, err)
 	}
-	return u, nil
+	return nil
 }
 
 // Ensure makes the user unless its username exists or was deleted before; what
@@ -68,24 +109,65 @@ func (p *Pool) Ensure(ctx context.Context, n NewUser) (bool, error) {
 	return true, nil
 }
 
-// Profile are the fields of a user that SetProfile replaces.
-type Profile struct {
-	Email         string
-	EmailVerified bool
-	Name          string
+// Changes are what Change does to a user; what is nil stays as it is.
+type Changes struct {
+	Email, Phone, Name *string
+	// EmailVerified and PhoneVerified count only where there is an address or a
+	// number. A new one that they say nothing of is not verified.
+	EmailVerified, PhoneVerified *bool
+	// Attributes are standard and custom attributes; "" removes one.
+	Attributes map[string]string
 }
 
-// SetProfile replaces e-mail address and name. A changed address revokes what
-// was issued before, as rules may depend on it.
-func (p *Pool) SetProfile(ctx context.Context, id string, f Profile) error {
+// Change changes what is known of a user. Whatever rules may depend on (e-mail
+// address, phone number, custom attributes) revokes what was issued before.
+// ErrNotFound, ErrInvalid, ErrExists.
+func (p *Pool) Change(ctx context.Context, id string, c Changes) error {
 	return p.change(ctx, id, "user.updated", func(u *User) (bool, error) {
-		before := *u
-		u.Email, u.EmailVerified, u.Name = f.Email, f.EmailVerified && f.Email != "", f.Name
-		if err := u.check(); err != nil {
+		before := u.clone()
+		c.apply(u)
+		if err := u.check(p.has.Schema); err != nil {
 			return false, err
 		}
-		return before.Email != u.Email || before.EmailVerified != u.EmailVerified, nil
+		if err := p.has.Schema.checkFrozen(before.Attributes, u.Attributes); err != nil {
+			return false, err
+		}
+		return rights(before) != rights(*u), nil
 	})
+}
+
+func (c Changes) apply(u *User) {
+	contact := func(value *string, verified *bool, to *string, proved *bool) {
+		if value != nil && *value != *to {
+			*to, *proved = *value, false
+		}
+		if verified != nil {
+			*proved = *verified
+		}
+		*proved = *proved && *to != ""
+	}
+	contact(c.Email, c.EmailVerified, &u.Email, &u.EmailVerified)
+	contact(c.Phone, c.PhoneVerified, &u.Phone, &u.PhoneVerified)
+	if c.Name != nil {
+		u.Name = *c.Name
+	}
+	all := maps.Clone(u.Attributes)
+	if all == nil {
+		all = map[string]string{}
+	}
+	maps.Copy(all, c.Attributes)
+	u.Attributes = filled(all)
+}
+
+// rights is all of u that rules may depend on, as one text to compare.
+func rights(u User) string {
+	text := fmt.Sprintf("%q %t %q %t", u.Email, u.EmailVerified, u.Phone, u.PhoneVerified)
+	for _, name := range slices.Sorted(maps.Keys(u.Attributes)) {
+		if strings.HasPrefix(name, CustomPrefix) {
+			text += fmt.Sprintf(" %q=%q", name, u.Attributes[name])
+		}
+	}
+	return text
 }
 
 // SetPassword replaces the password and ends every session and token of the
@@ -97,7 +179,16 @@ func (p *Pool) SetPassword(ctx context.Context, id, pass string, status Status) 
 		return err
 	}
 	return p.change(ctx, id, "user.password_set", func(u *User) (bool, error) {
-		u.PasswordHash, u.Status = h, status
+		u.PasswordHash, u.PasswordSet, u.Status = h, p.has.Now(), status
+		return true, nil
+	})
+}
+
+// RequireReset makes the password worthless until the person has chosen a new
+// one with what is sent to them, and ends every session and token.
+func (p *Pool) RequireReset(ctx context.Context, id string) error {
+	return p.change(ctx, id, "user.reset_required", func(u *User) (bool, error) {
+		u.Status = ResetRequired
 		return true, nil
 	})
 }

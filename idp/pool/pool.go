@@ -77,6 +77,12 @@ type Parts struct {
 	Ender      Ender
 	Journal    audit.Journal
 	Hasher     *password.Hasher
+	// Schema says which attributes users may have; the zero value knows the
+	// standard ones.
+	Schema Schema
+	// SignInWith are the kinds of names that people may sign in with; nil means
+	// every kind.
+	SignInWith []string
 	// MinPassword is the least number of characters of a new password. Default 8.
 	MinPassword int
 	// Now is the clock; default time.Now.
@@ -99,24 +105,52 @@ func New(p Parts) *Pool {
 
 // NewUser is what Add makes a user of.
 type NewUser struct {
-	Username, Email, Name string
-	EmailVerified         bool
+	// ID is the sub claim of a person whose sub is known already; "" for a new
+	// one.
+	ID                           string
+	Username, Email, Phone, Name string
+	EmailVerified, PhoneVerified bool
+	// Attributes are standard and custom attributes; those that are "" do not
+	// count.
+	Attributes map[string]string
 	// Password may be "": then the person has none and cannot sign in with one.
 	Password string
+	// PasswordHash is the hash of a password that is known only so; it counts
+	// when Password is "".
+	PasswordHash string
 	// Temporary marks Password as chosen by somebody else.
 	Temporary bool
+	// Status is Confirmed when it is ""; Temporary goes before it.
+	Status Status
+	// Disabled keeps the person from signing in.
+	Disabled bool
 	// Groups are names of groups that exist.
 	Groups []string
 }
 
-// Find returns the user with that username or e-mail address, in any spelling,
-// or ErrNotFound.
+// Schema returns which attributes users may have.
+func (p *Pool) Schema() Schema { return p.has.Schema }
+
+// Find returns the user with that username, verified e-mail address or verified
+// phone number, in any spelling, or ErrNotFound.
 func (p *Pool) Find(ctx context.Context, name string) (User, error) {
 	key := Canonical(name)
 	if key == "" || len(name) > 1024 {
 		return User{}, ErrNotFound
 	}
 	return p.has.Users.Find(ctx, key)
+}
+
+// login returns the user who may sign in under that name, or ErrNotFound.
+func (p *Pool) login(ctx context.Context, name string) (User, error) {
+	u, err := p.Find(ctx, name)
+	if err != nil {
+		return User{}, err
+	}
+	if p.has.SignInWith != nil && !u.named(Canonical(name), p.has.SignInWith) {
+		return User{}, ErrNotFound
+	}
+	return u, nil
 }
 
 // Get returns the user with that id (the sub claim), or ErrNotFound.
@@ -150,7 +184,7 @@ func (p *Pool) CheckPassword(ctx context.Context, name, pass string) (User, erro
 	if err := password.Check(pass); err != nil {
 		return User{}, err
 	}
-	u, err := p.Find(ctx, name)
+	u, err := p.login(ctx, name)
 	if err != nil && !errors.Is(err, ErrNotFound) {
 		return User{}, fmt.Errorf("find user: %w", err)
 	}

@@ -23,10 +23,16 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	db := storetest.Open(t, nil)
-	hasher := password.New(password.Options{})
-	return &world{t: t, db: db, hasher: hasher, pool: pool.New(pool.Parts{
-		Users: db.Users(), Groups: db.Groups(), Members: db.Members(), Tombstones: db.Tombstones(), Ender: db, Journal: db, Hasher: hasher,
-	})}
+	w := &world{t: t, db: db, hasher: password.New(password.Options{})}
+	w.pool = pool.New(w.parts())
+	return w
+}
+
+func (w *world) parts() pool.Parts {
+	return pool.Parts{
+		Users: w.db.Users(), Groups: w.db.Groups(), Members: w.db.Members(), Tombstones: w.db.Tombstones(), Ender: w.db, Journal: w.db,
+		Hasher: w.hasher,
+	}
 }
 
 func (w *world) must(err error) {
@@ -81,11 +87,11 @@ func TestUserIsFoundInEverySpelling(t *testing.T) {
 
 func TestNamesAreUniqueInEverySpelling(t *testing.T) {
 	w := newWorld(t)
-	w.add(pool.NewUser{Username: "bob", Email: "bob@example.com"})
+	w.add(pool.NewUser{Username: "bob", Email: "bob@example.com", EmailVerified: true})
 	w.add(pool.NewUser{Username: "Kim"})
 	for what, n := range map[string]pool.NewUser{
 		"same name": {Username: "bob"}, "other case": {Username: "BOB"}, "full width": {Username: "ｂob"},
-		"another's address": {Username: "x", Email: "BOB@example.com"}, "Kelvin sign": {Username: "\u212aim"},
+		"another's address": {Username: "x", Email: "BOB@example.com", EmailVerified: true}, "Kelvin sign": {Username: "\u212aim"},
 	} {
 		if _, err := w.pool.Add(t.Context(), n); !errors.Is(err, pool.ErrExists) {
 			t.Errorf("%s: error = %v, want ErrExists", what, err)
@@ -160,7 +166,7 @@ func TestWhatTakesAwayRevokesInItsTransaction(t *testing.T) {
 		{"user.password_set", func() error { return w.pool.SetPassword(ctx, u.ID, "87654321", pool.Confirmed) }},
 		{"user.group_added", func() error { return w.pool.AddToGroup(ctx, u.ID, "staff") }},
 		{"user.group_removed", func() error { return w.pool.RemoveFromGroup(ctx, u.ID, "staff") }},
-		{"user.updated", func() error { return w.pool.SetProfile(ctx, u.ID, pool.Profile{Email: "b@example.com"}) }},
+		{"user.updated", func() error { return w.pool.Change(ctx, u.ID, pool.Changes{Email: new("b@example.com")}) }},
 		{"user.deleted", func() error { return w.pool.Delete(ctx, u.ID) }},
 	} {
 		w.must(w.db.Sessions().Insert(ctx, storetest.Session("s-"+c.event, u.ID)))
@@ -188,7 +194,7 @@ func TestWhatChangesNothingRevokesNothing(t *testing.T) {
 		t.Errorf("%d events for nothing", seq-before)
 	}
 	w.must(w.pool.Enable(ctx, u.ID))
-	w.must(w.pool.SetProfile(ctx, u.ID, pool.Profile{Name: "Bob"}))
+	w.must(w.pool.Change(ctx, u.ID, pool.Changes{Name: new("Bob")}))
 	if e := w.last(); e.Type != "user.updated" || len(e.Revoke) != 0 {
 		t.Errorf("a display name revoked %v", e.Revoke)
 	}

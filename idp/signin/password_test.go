@@ -50,7 +50,7 @@ func newWorld(t *testing.T) *world {
 		Journal: db, Hasher: w.hasher,
 	})
 	for _, name := range []string{"alice", "bob"} {
-		if _, err := people.Add(t.Context(), pool.NewUser{Username: name, Email: name + "@example.com", Password: right}); err != nil {
+		if _, err := people.Add(t.Context(), pool.NewUser{Username: name, Email: name + "@example.com", EmailVerified: true, Password: right}); err != nil {
 			t.Fatal(err)
 		}
 	}

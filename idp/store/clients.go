@@ -13,12 +13,13 @@ import (
 
 const (
 	clientColumns = `id, name, public, secrets, redirect_uris, sign_out_uris, scopes, grants,
-		access_ttl, id_ttl, refresh_ttl, refresh_grace, managed, created, updated`
+		access_ttl, id_ttl, refresh_ttl, refresh_grace, read_attributes, write_attributes, revocation, managed, created, updated`
 
 	qClientAdd = `INSERT INTO app_client (` + clientColumns + `)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) ON CONFLICT DO NOTHING`
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18) ON CONFLICT DO NOTHING`
 	qClientSet = `UPDATE app_client SET name = $1, public = $2, secrets = $3, redirect_uris = $4, sign_out_uris = $5, scopes = $6,
-		grants = $7, access_ttl = $8, id_ttl = $9, refresh_ttl = $10, refresh_grace = $11, managed = $12, updated = $13 WHERE id = $14`
+		grants = $7, access_ttl = $8, id_ttl = $9, refresh_ttl = $10, refresh_grace = $11, read_attributes = $12,
+		write_attributes = $13, revocation = $14, managed = $15, updated = $16 WHERE id = $17`
 	qClientGet  = `SELECT ` + clientColumns + ` FROM app_client WHERE id = $1`
 	qClientList = `SELECT ` + clientColumns + ` FROM app_client ORDER BY id`
 	qClientDrop = `DELETE FROM app_client WHERE id = $1`
@@ -65,7 +66,8 @@ func (s clients) Insert(ctx context.Context, c client.Client) error {
 	}
 	n, err := s.db.exec(ctx, qClientAdd, c.ID, c.Name, flag(c.Public), secrets, list(c.RedirectURIs), list(c.SignOutURIs),
 		list(c.Scopes), list(c.Grants), c.AccessTTL.Milliseconds(), c.IDTTL.Milliseconds(), c.RefreshTTL.Milliseconds(),
-		grace(c.RefreshGrace), flag(c.Managed), millis(c.Created), millis(c.Updated))
+		grace(c.RefreshGrace), absent(c.ReadAttributes), absent(c.WriteAttributes), flag(!c.NoRevocation), flag(c.Managed),
+		millis(c.Created), millis(c.Updated))
 	if err != nil {
 		return fmt.Errorf("insert client: %w", err)
 	}
@@ -93,7 +95,8 @@ func (s clients) Update(ctx context.Context, c client.Client) error {
 	}
 	return s.touched(s.db.exec(ctx, qClientSet, c.Name, flag(c.Public), secrets, list(c.RedirectURIs), list(c.SignOutURIs),
 		list(c.Scopes), list(c.Grants), c.AccessTTL.Milliseconds(), c.IDTTL.Milliseconds(), c.RefreshTTL.Milliseconds(),
-		grace(c.RefreshGrace), flag(c.Managed), millis(c.Updated), c.ID))
+		grace(c.RefreshGrace), absent(c.ReadAttributes), absent(c.WriteAttributes), flag(!c.NoRevocation), flag(c.Managed),
+		millis(c.Updated), c.ID))
 }
 
 func (s clients) Delete(ctx context.Context, id string) error {
@@ -159,16 +162,38 @@ func grace(d *time.Duration) any {
 	return d.Milliseconds()
 }
 
+// absent is list where nil is not the same as empty.
+func absent(all []string) any {
+	if all == nil {
+		return nil
+	}
+	return list(all)
+}
+
+// present is the reverse of absent.
+func present(text sql.NullString) ([]string, error) {
+	if !text.Valid {
+		return nil, nil
+	}
+	all, err := items(text.String)
+	if all == nil {
+		all = []string{}
+	}
+	return all, err
+}
+
 func scanClient(row scanner) (client.Client, error) {
 	var c client.Client
 	var secrets, redirects, signOuts, scopes, grants string
-	var public, managed, access, id, refresh, created, updated int64
+	var public, revocation, managed, access, id, refresh, created, updated int64
 	var retry sql.NullInt64
+	var reads, writes sql.NullString
 	err := row.Scan(&c.ID, &c.Name, &public, &secrets, &redirects, &signOuts, &scopes, &grants,
-		&access, &id, &refresh, &retry, &managed, &created, &updated)
+		&access, &id, &refresh, &retry, &reads, &writes, &revocation, &managed, &created, &updated)
 	if err != nil {
 		return c, err
 	}
+	c.NoRevocation = revocation == 0
 	c.Public, c.Managed, c.Created, c.Updated = public == 1, managed == 1, at(created), at(updated)
 	c.AccessTTL, c.IDTTL, c.RefreshTTL = ms(access), ms(id), ms(refresh)
 	if retry.Valid {
@@ -182,6 +207,12 @@ func scanClient(row scanner) (client.Client, error) {
 		if *l.into, err = items(l.from); err != nil {
 			return c, err
 		}
+	}
+	if c.ReadAttributes, err = present(reads); err != nil {
+		return c, err
+	}
+	if c.WriteAttributes, err = present(writes); err != nil {
+		return c, err
 	}
 	c.Secrets, err = secretsOf(secrets)
 	return c, err

@@ -159,3 +159,28 @@ func items(text string) ([]string, error) {
 	}
 	return out, nil
 }
+
+// object is how texts by name are stored; nil and empty are the same.
+func object(members map[string]string) string {
+	if len(members) == 0 {
+		return "{}"
+	}
+	text, err := json.Marshal(members)
+	if err != nil {
+		// Texts by name always have a JSON form.
+		panic(fmt.Sprintf("store: marshal object: %v", err))
+	}
+	return string(text)
+}
+
+// members is the reverse of object; nil for an empty one.
+func members(text string) (map[string]string, error) {
+	var out map[string]string
+	if err := json.Unmarshal([]byte(text), &out); err != nil {
+		return nil, fmt.Errorf("read stored object: %w", err)
+	}
+	if len(out) == 0 {
+		return nil, nil
+	}
+	return out, nil
+}

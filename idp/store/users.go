@@ -10,12 +10,14 @@ import (
 )
 
 const (
-	userColumns = `id, username, email, email_verified, name, enabled, status, password_hash, created, updated`
+	userColumns = `id, username, email, email_verified, phone, phone_verified, name, attributes, enabled, status,
+		password_hash, password_set, created, updated`
 
-	qUserAdd = `INSERT INTO pool_user (id, username, username_key, email, email_verified, name, enabled, status, password_hash, created, updated)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT DO NOTHING`
-	qUserSet = `UPDATE pool_user SET username = $1, username_key = $2, email = $3, email_verified = $4, name = $5, enabled = $6,
-		status = $7, password_hash = $8, updated = $9 WHERE id = $10`
+	qUserAdd = `INSERT INTO pool_user (id, username, username_key, email, email_verified, phone, phone_verified, name, attributes,
+		enabled, status, password_hash, password_set, created, updated)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) ON CONFLICT DO NOTHING`
+	qUserSet = `UPDATE pool_user SET username = $1, username_key = $2, email = $3, email_verified = $4, phone = $5, phone_verified = $6,
+		name = $7, attributes = $8, enabled = $9, status = $10, password_hash = $11, password_set = $12, updated = $13 WHERE id = $14`
 	qUserGet  = `SELECT ` + userColumns + ` FROM pool_user WHERE id = $1`
 	qUserFind = `SELECT ` + userColumns + ` FROM pool_user WHERE id = (SELECT user_id FROM pool_name WHERE name_key = $1)`
 	qUserList = `SELECT ` + userColumns + ` FROM pool_user WHERE username_key > $1 ORDER BY username_key LIMIT $2`
@@ -42,8 +44,9 @@ func (s users) Insert(ctx context.Context, u pool.User, keys []string) error {
 		if err := s.free(ctx, u.ID, keys); err != nil {
 			return err
 		}
-		n, err := s.db.exec(ctx, qUserAdd, u.ID, u.Username, keys[0], u.Email, flag(u.EmailVerified), u.Name, flag(u.Enabled),
-			string(u.Status), u.PasswordHash, millis(u.Created), millis(u.Updated))
+		n, err := s.db.exec(ctx, qUserAdd, u.ID, u.Username, keys[0], u.Email, flag(u.EmailVerified), u.Phone, flag(u.PhoneVerified),
+			u.Name, object(u.Attributes), flag(u.Enabled), string(u.Status), u.PasswordHash, millis(u.PasswordSet),
+			millis(u.Created), millis(u.Updated))
 		if err != nil {
 			return fmt.Errorf("insert user: %w", err)
 		}
@@ -102,8 +105,9 @@ func (s users) Update(ctx context.Context, u pool.User, keys []string) error {
 		if err := s.free(ctx, u.ID, keys); err != nil {
 			return err
 		}
-		n, err := s.db.exec(ctx, qUserSet, u.Username, keys[0], u.Email, flag(u.EmailVerified), u.Name, flag(u.Enabled),
-			string(u.Status), u.PasswordHash, millis(u.Updated), u.ID)
+		n, err := s.db.exec(ctx, qUserSet, u.Username, keys[0], u.Email, flag(u.EmailVerified), u.Phone, flag(u.PhoneVerified),
+			u.Name, object(u.Attributes), flag(u.Enabled), string(u.Status), u.PasswordHash, millis(u.PasswordSet),
+			millis(u.Updated), u.ID)
 		if err != nil {
 			return fmt.Errorf("update user: %w", err)
 		}
@@ -139,9 +143,16 @@ func (s users) Buried(ctx context.Context, key string) (bool, error) {
 
 func scanUser(row scanner) (pool.User, error) {
 	var u pool.User
-	var verified, enabled, created, updated int64
-	err := row.Scan(&u.ID, &u.Username, &u.Email, &verified, &u.Name, &enabled, &u.Status, &u.PasswordHash, &created, &updated)
-	u.EmailVerified, u.Enabled, u.Created, u.Updated = verified == 1, enabled == 1, at(created), at(updated)
+	var verified, phone, enabled, set, created, updated int64
+	var attributes string
+	err := row.Scan(&u.ID, &u.Username, &u.Email, &verified, &u.Phone, &phone, &u.Name, &attributes, &enabled, &u.Status,
+		&u.PasswordHash, &set, &created, &updated)
+	if err != nil {
+		return u, err
+	}
+	u.EmailVerified, u.PhoneVerified, u.Enabled = verified == 1, phone == 1, enabled == 1
+	u.PasswordSet, u.Created, u.Updated = at(set), at(created), at(updated)
+	u.Attributes, err = members(attributes)
 	return u, err
 }
 

@@ -5,6 +5,8 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
+	"math"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -24,7 +26,7 @@ var (
 	idClaims = []string{
 		"iss", "sub", "aud", "token_use", "auth_time", "iat", "exp", "jti", "origin_jti", "event_id",
 		"sid", "nonce", "at_hash", "acr", "amr", "cognito:username", "cognito:groups", "cognito:roles",
-		"cognito:preferred_role", "email", "email_verified", "name",
+		"cognito:preferred_role", "email", "email_verified", "phone_number", "phone_number_verified", "name", "address", "updated_at",
 	}
 )
 
@@ -58,7 +60,7 @@ func (m *Mint) sign(ctx context.Context, is issue) (Tokens, error) {
 	}
 	claims := m.id(is, now, event)
 	claims["at_hash"] = halfHash(access)
-	if out.ID, err = signed(key, idClaims, claims); err != nil {
+	if out.ID, err = signed(key, idAllowed(claims), claims); err != nil {
 		return Tokens{}, fmt.Errorf("sign ID token: %w", err)
 	}
 	return out, nil
@@ -72,6 +74,18 @@ func signed(key *jose.Key, allowed []string, claims map[string]any) (string, err
 		}
 	}
 	return jose.Sign(key, nil, claims)
+}
+
+// idAllowed returns the claims that an ID token with claims may carry: those of
+// the protocol, those of the scope profile, and custom attributes.
+func idAllowed(claims map[string]any) []string {
+	allowed := slices.Concat(idClaims, profileClaims)
+	for name := range claims {
+		if customClaim.MatchString(name) {
+			allowed = append(allowed, name)
+		}
+	}
+	return allowed
 }
 
 // access returns the claims of an access token in Cognito's shape: no aud,
@@ -113,24 +127,53 @@ func (m *Mint) id(is issue, now time.Time, event string) map[string]any {
 	if len(is.auth.AMR) > 0 {
 		c["amr"] = is.auth.AMR
 	}
-	for name, value := range Profile(*is.user, is.scopes) {
+	for name, value := range Profile(*is.user, is.client, is.scopes) {
 		c[name] = value
 	}
 	roles(c, is.groups)
 	return c
 }
 
-// Profile returns what scopes tell of a person: email and email_verified (a
-// boolean) for email, name for profile. An ID token and userinfo say the same.
-func Profile(u pool.User, scopes []string) map[string]any {
-	c := map[string]any{}
-	if slices.Contains(scopes, client.Email) && u.Email != "" {
-		c["email"], c["email_verified"] = u.Email, u.EmailVerified
+// profileClaims are what the scope profile tells besides the name (Core §5.4).
+var profileClaims = []string{
+	"birthdate", "family_name", "gender", "given_name", "locale", "middle_name", "nickname", "picture",
+	"preferred_username", "profile", "website", "zoneinfo",
+}
+
+// customClaim is the name of a claim that an operator has defined; no name of a
+// protocol has a colon after custom.
+var customClaim = regexp.MustCompile(`^custom:[A-Za-z0-9_-]{1,20}$`)
+
+// Profile returns what scopes tell the client c of a person: for email and phone
+// the address or number and whether it is verified (a boolean); for profile the
+// name, the other standard attributes, an address as {formatted}, updated_at in
+// seconds since the Unix epoch, and custom attributes as texts. What the client
+// may not read is left out. An ID token and userinfo say the same.
+func Profile(u pool.User, c client.Client, scopes []string) map[string]any {
+	claims := map[string]any{}
+	if slices.Contains(scopes, client.Email) && u.Email != "" && c.Reads("email") {
+		claims["email"], claims["email_verified"] = u.Email, u.EmailVerified
 	}
-	if slices.Contains(scopes, client.Profile) && u.Name != "" {
-		c["name"] = u.Name
+	if slices.Contains(scopes, client.Phone) && u.Phone != "" && c.Reads("phone_number") {
+		claims["phone_number"], claims["phone_number_verified"] = u.Phone, u.PhoneVerified
 	}
-	return c
+	if !slices.Contains(scopes, client.Profile) {
+		return claims
+	}
+	if u.Name != "" && c.Reads("name") {
+		claims["name"] = u.Name
+	}
+	for name, value := range u.Attributes {
+		switch {
+		case !c.Reads(name):
+		case name == "address":
+			claims[name] = map[string]any{"formatted": value}
+		default:
+			claims[name] = value
+		}
+	}
+	claims["updated_at"] = u.Updated.Unix()
+	return claims
 }
 
 // roles adds what groups give: their names in order of precedence, their roles,
@@ -154,16 +197,17 @@ func roles(c map[string]any, groups []pool.Group) {
 	}
 }
 
-// preferred returns the role of the group with the lowest precedence, "" when
-// groups of the same precedence have different ones.
+// preferred returns the role of the group with the lowest precedence, none being
+// the highest; "" when groups of that precedence have different roles.
 func preferred(groups []pool.Group) string {
 	var best *pool.Group
 	for i, g := range groups {
 		switch {
-		case g.RoleARN == "" || g.Precedence == nil:
-		case best == nil:
+		case g.RoleARN == "":
+		case best == nil || rank(g) < rank(*best):
 			best = &groups[i]
-		case *g.Precedence == *best.Precedence && g.RoleARN != best.RoleARN:
+		case rank(g) == rank(*best) && g.RoleARN != best.RoleARN:
+			// groups are in order of precedence: no better one follows.
 			return ""
 		}
 	}
@@ -171,6 +215,13 @@ func preferred(groups []pool.Group) string {
 		return ""
 	}
 	return best.RoleARN
+}
+
+func rank(g pool.Group) int {
+	if g.Precedence == nil {
+		return math.MaxInt
+	}
+	return *g.Precedence
 }
 
 // halfHash is at_hash: the left half of the SHA-256 (Core §3.1.3.6, for RS256).

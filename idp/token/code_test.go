@@ -51,7 +51,8 @@ func TestTokensHaveCognitosShape(t *testing.T) {
 		{"ID token", id, map[string]any{
 			"iss": issuer, "sub": w.alice.ID, "aud": "web", "token_use": "id", "cognito:username": "alice", "cognito:groups": groups,
 			"cognito:roles": []any{"arn:aws:iam::1:role/staff"}, "cognito:preferred_role": "arn:aws:iam::1:role/staff",
-			"email": "alice@example.com", "email_verified": true, "name": "Alice", "sid": "sid-1", "nonce": "n-1", "amr": []any{"pwd"},
+			"email": "alice@example.com", "email_verified": true, "name": "Alice",
+			"updated_at": number(w.alice.Updated.Unix()), "sid": "sid-1", "nonce": "n-1", "amr": []any{"pwd"},
 			"at_hash":   base64.RawURLEncoding.EncodeToString(half[:16]),
 			"auth_time": number(now.Unix() - 60), "iat": iat, "exp": exp,
 		}},
