@@ -71,13 +71,19 @@ func New(cfg Config, d Deps) (*Provider, error) {
 		Flows: d.DB.Flows(), Tries: d.DB.Tries(), Pool: p.Pool,
 		Sealer: d.Sealer, Now: d.Now, Log: d.Log,
 	})
+	keeper := sso.New(cfg.SSO, cfg.Issuer, d.DB.Sessions(), d.Now)
+	var endpoints *oidc.Handler
 	p.pages = ui.New(ui.Deps{
-		Issuer: cfg.Issuer, Machine: machine, FormKey: d.Sealer.Derive(formKeyPurpose, 32),
+		Issuer: cfg.Issuer, Machine: machine, SSO: keeper, Pool: p.Pool,
+		BeginSession: func(w http.ResponseWriter, r *http.Request, done signin.Done) (sso.Session, error) {
+			return endpoints.BeginSession(w, r, done)
+		},
+		FormKey:      d.Sealer.Derive(formKeyPurpose, 32),
 		FlowLifetime: cfg.SignIn.Lifetime, ClientIP: d.ClientIP, Demo: d.Demo, Shared: cfg.Shared(), Now: d.Now,
 	})
-	endpoints := oidc.New(oidc.Deps{
+	endpoints = oidc.New(oidc.Deps{
 		Issuer: cfg.Issuer, Clients: p.Clients, Pool: p.Pool, Mint: p.Mint, Keys: p.Keys,
-		Machine: machine, SSO: sso.New(cfg.SSO, cfg.Issuer, d.DB.Sessions(), d.Now), Journal: d.DB, Pages: p.pages,
+		Machine: machine, SSO: keeper, Journal: d.DB, Pages: p.pages,
 		NewSecret: ui.NewBrowserSecret, ClientIP: d.ClientIP, Shared: cfg.Shared(), Now: d.Now, Log: d.Log,
 	})
 	p.routes = p.table(endpoints)

@@ -210,15 +210,27 @@ func (h *Handler) Finish(w http.ResponseWriter, r *http.Request, done signin.Don
 	if req.Subject != "" && req.Subject != done.User.ID {
 		return h.otherPerson(w, r, &req, done)
 	}
-	s, ticket, err := h.signedIn(r, done)
-	if errors.Is(err, signin.ErrUsed) {
+	s, err := h.BeginSession(w, r, done)
+	if err != nil {
 		return err
 	}
+	return h.next(w, r, c, &req, &visitor{session: s, user: done.User, fresh: true})
+}
+
+// BeginSession ends the flow of a complete sign-in and begins the provider's
+// session of the browser that sent r, both or neither; the browser gets the
+// session's cookie with w. It returns signin.ErrUsed when the flow has ended
+// before, and else an *httpx.Error.
+func (h *Handler) BeginSession(w http.ResponseWriter, r *http.Request, done signin.Done) (sso.Session, error) {
+	s, ticket, err := h.signedIn(r, done)
+	if errors.Is(err, signin.ErrUsed) {
+		return sso.Session{}, err
+	}
 	if err != nil {
-		return unavailable(err)
+		return sso.Session{}, unavailable(err)
 	}
 	h.SSO.SetCookie(w, ticket)
-	return h.next(w, r, c, &req, &visitor{session: s, user: done.User, fresh: true})
+	return s, nil
 }
 
 // otherPerson refuses a sign-in of somebody who was not asked for. The flow

@@ -27,9 +27,15 @@ const (
 	kindUsed    = "signed-in"
 )
 
+// ForAccount is Ask.For of a person's own account pages.
+const ForAccount = "account"
+
 // Ask is what waits for a sign-in. Nothing in it is believed anew when the
 // flow ends: it has been checked before, and it is sealed.
 type Ask struct {
+	// For says who waits: "" is an authorization request, ForAccount a page of
+	// the person's own account, which Restart leads back to.
+	For string `json:"for,omitempty"`
 	// App is the name of the application, for the person to read.
 	App string `json:"app"`
 	// Destination is the URI the browser goes to in the end; pages need its
@@ -41,7 +47,7 @@ type Ask struct {
 	// Hint fills in the name of the person; "" for none.
 	Hint string `json:"hint,omitempty"`
 	// Request belongs to who asked; opaque here.
-	Request json.RawMessage `json:"request"`
+	Request json.RawMessage `json:"request,omitempty"`
 }
 
 // Pending is a flow that a browser has begun.

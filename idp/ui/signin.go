@@ -3,6 +3,7 @@ package ui
 import (
 	"errors"
 	"net/http"
+	"net/url"
 
 	"gatehouse/idp/signin"
 	"gatehouse/internal/httpx"
@@ -14,6 +15,8 @@ type Finish func(w http.ResponseWriter, r *http.Request, done signin.Done) error
 type signInPage struct {
 	common
 	App, Action, Token, Username, Problem string
+	// SignUp and Forgot are where their links lead; "" for none.
+	SignUp, Forgot string
 }
 
 // SignIn shows the sign-in page of a flow: GET /login?flow=ID. It changes
@@ -54,7 +57,9 @@ func (p *Pages) Answer(finish Finish) func(http.ResponseWriter, *http.Request) e
 		done, err := p.deps.Machine.Password(r.Context(), pending, secret, signin.Answer{
 			Username: form.Get("username"), Password: form.Get("password"), Address: p.deps.ClientIP(r),
 		})
-		if err == nil {
+		if err == nil && pending.For == signin.ForAccount {
+			err = p.enter(w, r, done)
+		} else if err == nil {
 			err = finish(w, r, done)
 		}
 		return p.refused(w, r, refusal{pending: pending, secret: secret, username: form.Get("username"), err: err})
@@ -140,6 +145,7 @@ func (p *Pages) ask(w http.ResponseWriter, pending signin.Pending, secret string
 	return p.show(w, view{status: a.status, name: "sign_in", destination: pending.Destination, data: signInPage{
 		common: p.common(title), App: pending.App, Action: p.SignInPath(pending.ID),
 		Token: p.token(secret, signInStep(pending.ID)), Username: a.username, Problem: a.problem,
+		SignUp: p.link(p.deps.SignUp, "/signup", pending.ID), Forgot: p.link(p.deps.Recovery, "/forgot", pending.ID),
 	}})
 }
 
@@ -162,6 +168,14 @@ func again(w http.ResponseWriter, r *http.Request, pending signin.Pending) error
 	w.Header().Set("Cache-Control", "no-store")
 	http.Redirect(w, r, pending.Restart, http.StatusSeeOther)
 	return nil
+}
+
+// link returns the path of a page that goes on from a flow, "" unless it is open.
+func (p *Pages) link(open bool, path, flow string) string {
+	if !open {
+		return ""
+	}
+	return p.base + path + "?flow=" + url.QueryEscape(flow)
 }
 
 func signInStep(flow string) string { return "sign-in " + flow }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"gatehouse/idp/pool"
 	"gatehouse/idp/signin"
 	"gatehouse/idp/sso"
 )
@@ -17,6 +18,12 @@ type Deps struct {
 	// may come.
 	Issuer  *url.URL
 	Machine *signin.Machine
+	// SSO and Pool tell who has signed in from a browser.
+	SSO  *sso.Keeper
+	Pool *pool.Pool
+	// BeginSession ends the flow of a complete sign-in and begins the browser's
+	// session; oidc.Handler has it.
+	BeginSession func(http.ResponseWriter, *http.Request, signin.Done) (sso.Session, error)
 	// FormKey is the key of form tokens: 32 bytes, used for nothing else.
 	FormKey []byte
 	// FlowLifetime is how long a sign-in page may be answered.
@@ -24,6 +31,9 @@ type Deps struct {
 	// ClientIP returns the address of the browser, as far as it is known; the
 	// zero Addr if it is not.
 	ClientIP func(*http.Request) netip.Addr
+	// SignUp and Recovery tell that the sign-in page leads to /signup and
+	// /forgot.
+	SignUp, Recovery bool
 	// Demo shows a line on every page that says so.
 	Demo bool
 	// Shared tells that applications live on the issuer's origin.

@@ -1,0 +1,117 @@
+package ui
+
+import (
+	"errors"
+	"net/http"
+	"time"
+
+	"gatehouse/idp/pool"
+	"gatehouse/idp/signin"
+	"gatehouse/idp/sso"
+	"gatehouse/internal/httpx"
+)
+
+// accountApp is what the sign-in page says one signs in to on the way to a
+// page of one's own account.
+const accountApp = "your account"
+
+// errAnswered means that the answer has been written already.
+var errAnswered = errors.New("answered")
+
+// member makes a page of a person's own account a page: whoever has not signed
+// in within fresh (0 for any time) is sent to sign in first.
+func (p *Pages) member(fresh time.Duration, page func(http.ResponseWriter, *http.Request, pool.User, sso.Session) error) func(http.ResponseWriter, *http.Request) error {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		user, session, err := p.visitor(w, r, fresh)
+		if errors.Is(err, errAnswered) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		return page(w, r, user, session)
+	}
+}
+
+// visitor returns who has signed in from the browser that sent r, within fresh;
+// 0 is any time. Nobody else gets past it: it answers a look at the page with
+// the way to the sign-in page, from where the browser comes back, and returns
+// errAnswered; a form is refused.
+func (p *Pages) visitor(w http.ResponseWriter, r *http.Request, fresh time.Duration) (pool.User, sso.Session, error) {
+	user, session, err := p.present(r)
+	if err != nil {
+		return pool.User{}, sso.Session{}, err
+	}
+	known := session.ID != ""
+	if known && (fresh == 0 || p.deps.Now().Sub(session.AuthTime) <= fresh) {
+		return user, session, nil
+	}
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		return pool.User{}, sso.Session{}, &httpx.Error{
+			Status: http.StatusForbidden, Code: "login_required", Public: "you have to sign in again before you can do this",
+		}
+	}
+	if err := httpx.CheckNavigation(r); err != nil {
+		return pool.User{}, sso.Session{}, err
+	}
+	ask := signin.Ask{For: signin.ForAccount, App: accountApp, Restart: r.URL.RequestURI()}
+	if known {
+		ask.Hint = user.Username
+	}
+	return pool.User{}, sso.Session{}, p.begin(w, r, ask)
+}
+
+// present returns who has signed in from the browser that sent r. Without a
+// session, or for a session whose user is gone or disabled, both are zero.
+func (p *Pages) present(r *http.Request) (pool.User, sso.Session, error) {
+	session, err := p.deps.SSO.Load(r.Context(), r)
+	if sso.IsNone(err) {
+		return pool.User{}, sso.Session{}, nil
+	}
+	if err != nil {
+		return pool.User{}, sso.Session{}, err
+	}
+	user, err := p.deps.Pool.Get(r.Context(), session.UserID)
+	if errors.Is(err, pool.ErrNotFound) || err == nil && !user.Enabled {
+		return pool.User{}, sso.Session{}, nil
+	}
+	if err != nil {
+		return pool.User{}, sso.Session{}, err
+	}
+	return user, session, nil
+}
+
+// begin keeps ask in a flow of this browser and sends it to the flow's page; it
+// returns errAnswered when it has.
+func (p *Pages) begin(w http.ResponseWriter, r *http.Request, ask signin.Ask) error {
+	secret := NewBrowserSecret()
+	flow, err := p.deps.Machine.Start(r.Context(), secret, p.deps.ClientIP(r), ask)
+	var limited *signin.LimitedError
+	if errors.As(err, &limited) {
+		return &httpx.Error{
+			Status: http.StatusTooManyRequests, Public: "too many sign-ins were begun from your network",
+			RetryAfter: limited.RetryAfter, Err: err,
+		}
+	}
+	if err != nil {
+		return err
+	}
+	p.RememberFlow(w, r, flow, secret)
+	p.goTo(w, r, p.SignInPath(flow))
+	return errAnswered
+}
+
+// enter ends a sign-in to a page of the person's own account.
+func (p *Pages) enter(w http.ResponseWriter, r *http.Request, done signin.Done) error {
+	if _, err := p.deps.BeginSession(w, r, done); err != nil {
+		return err
+	}
+	p.goTo(w, r, done.Pending.Restart)
+	return nil
+}
+
+// goTo sends the browser to a page of ours.
+func (p *Pages) goTo(w http.ResponseWriter, r *http.Request, path string) {
+	w.Header().Set("Cache-Control", "no-store")
+	http.Redirect(w, r, path, http.StatusSeeOther)
+}
