@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"gatehouse/idp/mfa"
 	"gatehouse/idp/password"
 	"gatehouse/idp/signin"
 	"gatehouse/idp/sso"
@@ -34,6 +35,8 @@ type Config struct {
 	SignIn signin.Config `yaml:"signin"`
 	// Password says what a password must be and what checking one may cost.
 	Password Password `yaml:"password"`
+	// MFA says who needs a second factor and which there are.
+	MFA mfa.Config `yaml:"mfa"`
 	// GatewayTokenTTL is how long the tokens of the gateway's own client live,
 	// and so how old the groups of a signed-in person may be: 1s to 1h.
 	// Default 10m.
@@ -94,6 +97,9 @@ func (c *Config) Check(r *conf.Report) {
 	if c.GatewayTokenTTL < time.Second || c.GatewayTokenTTL > time.Hour {
 		r.Errorf(&c.GatewayTokenTTL, "idp.gateway_token_ttl is %s, want 1s to 1h", c.GatewayTokenTTL)
 	}
+	c.MFA.Check(r)
+	// No part of the provider sends messages.
+	c.MFA.CheckSenders(r)
 	c.Bootstrap.check(r, c.Password.MinLength)
 }
 
