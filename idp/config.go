@@ -97,7 +97,6 @@ func (c *Config) Check(r *conf.Report) {
 	if c.GatewayTokenTTL < time.Second || c.GatewayTokenTTL > time.Hour {
 		r.Errorf(&c.GatewayTokenTTL, "idp.gateway_token_ttl is %s, want 1s to 1h", c.GatewayTokenTTL)
 	}
-	c.MFA.Check(r)
 	// No part of the provider sends messages.
 	c.MFA.CheckSenders(r)
 	c.Bootstrap.check(r, c.Password.MinLength)
