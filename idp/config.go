@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"gatehouse/idp/mfa"
 	"gatehouse/idp/password"
 	"gatehouse/idp/pool"
 	"gatehouse/idp/signin"
@@ -37,6 +38,8 @@ type Config struct {
 	Pool pool.Config `yaml:"pool"`
 	// Password says what a password must be and what checking one may cost.
 	Password Password `yaml:"password"`
+	// MFA says who needs a second factor and which there are.
+	MFA mfa.Config `yaml:"mfa"`
 	// GatewayTokenTTL is how long the tokens of the gateway's own client live,
 	// and so how old the groups of a signed-in person may be: 1s to 1h.
 	// Default 10m.
@@ -99,6 +102,8 @@ func (c *Config) Check(r *conf.Report) {
 	}
 	c.Pool.Check(r)
 	c.Bootstrap.checkAttributes(r, pool.NewSchema(c.Pool))
+	// No part of the provider sends messages.
+	c.MFA.CheckSenders(r)
 	c.Bootstrap.check(r, c.Password.MinLength)
 }
 

@@ -5,6 +5,7 @@ import (
 
 	"gatehouse/idp/client"
 	"gatehouse/idp/keys"
+	"gatehouse/idp/mfa"
 	"gatehouse/idp/password"
 	"gatehouse/idp/pool"
 	"gatehouse/idp/store"
@@ -19,6 +20,7 @@ type Domain struct {
 	Clients *client.Clients
 	Keys    *keys.Ring
 	Mint    *token.Mint
+	Factors *mfa.Factors
 	// Hasher is the queue in front of all password checks; it counts them.
 	Hasher *password.Hasher
 }
@@ -37,5 +39,10 @@ func NewDomain(cfg *Config, db *store.DB, sealer *keyring.Sealer, now func() tim
 		Issuer: cfg.Issuer.String(), Users: people, Clients: clients, Keys: ring, Codes: db.Codes(),
 		Families: db.Families(), Revocations: db, Journal: db, Sealer: sealer, Now: now,
 	})
-	return Domain{Pool: people, Clients: clients, Keys: ring, Mint: mint, Hasher: hasher}
+	factors := mfa.New(cfg.MFA, mfa.Parts{
+		People: db.MFAPeople(), Secrets: db.MFASecrets(), Seals: db.MFASeals(), Recovery: db.MFARecovery(), Sent: db.MFASent(),
+		Passkeys: db.MFAPasskeys(), Devices: db.MFADevices(), Counts: db.MFACounts(), Spent: db.MFASpent(),
+		Ender: db, Journal: db, Sealer: sealer, Issuer: cfg.Issuer, Now: now,
+	})
+	return Domain{Pool: people, Clients: clients, Keys: ring, Mint: mint, Factors: factors, Hasher: hasher}
 }
