@@ -14,7 +14,7 @@ func (f *fixture) demandFor(name string) string {
 // acr_values asks, it does not demand (OpenID Connect Core §3.1.2.1).
 func TestUnknownContextClassesAreVoluntary(t *testing.T) {
 	f := start(t, "")
-	b, r := f.browser(), newRequest("acr_values", "https://refeds.org/profile/mfa urn:unknown")
+	b, r := f.browser(), newRequest("acr_values", "urn:unknown phr")
 	id := claims(t, f.redeem(b.signIn(r), r).text("id_token"))
 	if _, said := id["acr"]; said || len(id["amr"].([]any)) != 1 || id["amr"].([]any)[0] != "pwd" {
 		t.Errorf("ID token says acr %v, amr %v; want none and [pwd]", id["acr"], id["amr"])

@@ -54,6 +54,7 @@ func (f *fixture) now() time.Time { return time.Now().Add(time.Duration(f.offset
 func (f *fixture) later(d time.Duration) { f.offset.Add(int64(d)) }
 
 const bootstrapYAML = `
+mfa: { groups: [] }
 bootstrap:
   groups:
     - { name: admins, precedence: 1 }
@@ -252,6 +253,16 @@ func (b *browser) submit(page answer, username, pass string) answer {
 	form := page.form(b.f.t)
 	form.fields.Set("username", username)
 	form.fields.Set("password", pass)
+	return b.do("POST", form.action, form.fields, nil)
+}
+
+// fill sends the page's form with further fields.
+func (b *browser) fill(page answer, pairs ...string) answer {
+	b.f.t.Helper()
+	form := page.form(b.f.t)
+	for i := 0; i < len(pairs); i += 2 {
+		form.fields.Set(pairs[i], pairs[i+1])
+	}
 	return b.do("POST", form.action, form.fields, nil)
 }
 

@@ -68,13 +68,13 @@ func New(cfg Config, d Deps) (*Provider, error) {
 	}
 	p := &Provider{Domain: NewDomain(&cfg, d.DB, d.Sealer, d.Now), cfg: cfg, deps: d, base: cfg.Issuer.Path}
 	machine := signin.New(cfg.SignIn, signin.Parts{
-		Flows: d.DB.Flows(), Tries: d.DB.Tries(), Pool: p.Pool,
+		Flows: d.DB.Flows(), Tries: d.DB.Tries(), Pool: p.Pool, Factors: p.Factors, Journal: d.DB,
 		Sealer: d.Sealer, Now: d.Now, Log: d.Log,
 	})
 	keeper := sso.New(cfg.SSO, cfg.Issuer, d.DB.Sessions(), d.Now)
 	var endpoints *oidc.Handler
 	p.pages = ui.New(ui.Deps{
-		Issuer: cfg.Issuer, Machine: machine, SSO: keeper, Pool: p.Pool,
+		Issuer: cfg.Issuer, Machine: machine, SSO: keeper, Pool: p.Pool, Factors: p.Factors, DeviceLifetime: cfg.MFA.Devices.Lifetime,
 		BeginSession: func(w http.ResponseWriter, r *http.Request, done signin.Done) (sso.Session, error) {
 			return endpoints.BeginSession(w, r, done)
 		},
@@ -118,7 +118,11 @@ func (p *Provider) table(e *oidc.Handler) map[string]route {
 		oidc.PathIntrospect: {"POST": httpx.Handle(p.deps.Log, e.Introspect)},
 		oidc.PathLogout:     {"GET": page(e.Logout), "POST": page(e.Logout)},
 		"/logout/confirm":   {"POST": page(e.LogoutConfirmed)},
-		"/login":            {"GET": page(p.pages.SignIn), "HEAD": page(p.pages.SignIn), "POST": page(p.pages.Answer(e.Finish))},
+		"/login":            {"GET": page(p.pages.SignIn), "HEAD": page(p.pages.SignIn), "POST": page(p.pages.Answer(e.Finish, e.Unmet))},
+		ui.PathSecurity: {
+			"GET": page(p.pages.Security), "HEAD": page(p.pages.Security), "POST": page(p.pages.ChangeSecurity),
+		},
+		ui.PathPasskeyScript: {"GET": page(p.pages.PasskeyScript), "HEAD": page(p.pages.PasskeyScript)},
 	}
 }
 

@@ -263,11 +263,29 @@ func TestChosenByOthersMustBeChanged(t *testing.T) {
 	if err := f.p.Pool.SetPassword(t.Context(), f.userID("bob"), "temporary password", "FORCE_CHANGE_PASSWORD"); err != nil {
 		t.Fatal(err)
 	}
-	b := f.browser()
-	if a := b.submit(b.open(newRequest()), "bob", "temporary password"); a.StatusCode != 403 || len(a.Cookies()) != 0 {
-		t.Errorf("a password chosen by somebody else: %d %v, want 403 and no session", a.StatusCode, a.Cookies())
-	}
-	if a := b.submit(b.open(newRequest()), "bob", "wrong"); a.StatusCode != 422 {
+	b, r := f.browser(), newRequest()
+	page := b.open(r)
+	if a := b.submit(page, "bob", "wrong"); a.StatusCode != 422 {
 		t.Errorf("a wrong one: %d, want 422 as for anybody", a.StatusCode)
+	}
+	to := b.submit(page, "bob", "temporary password").location(t)
+	if to.Path != "/login" {
+		t.Fatalf("a password chosen by somebody else leads to %s, want a page that asks for another", to)
+	}
+	if to := b.get(f.authorizeURL(newRequest("prompt", "none"))).location(t); to.Query().Get("error") != "login_required" {
+		t.Errorf("bob is signed in before he has chosen a password: %s", to)
+	}
+	next := b.get(to.String())
+	for _, bad := range []string{"", "short", "temporary password"} {
+		if a := b.fill(next, "password", bad); a.StatusCode != 422 || !strings.Contains(a.body, `role="alert"`) {
+			t.Errorf("%q as the new password: %d, want 422", bad, a.StatusCode)
+		}
+	}
+	back := b.fill(next, "password", "a password of my own").location(t)
+	if id := claims(t, f.redeem(back, r).text("id_token")); id["sub"] != f.userID("bob") {
+		t.Errorf("ID token = %v", id)
+	}
+	if a := f.browser(); a.submit(a.open(newRequest()), "bob", "temporary password").StatusCode != 422 {
+		t.Error("the old password still works")
 	}
 }

@@ -14,7 +14,6 @@ import (
 	"gatehouse/idp/signin"
 	"gatehouse/idp/sso"
 	"gatehouse/idp/token"
-	"gatehouse/internal/audit"
 	"gatehouse/internal/httpx"
 )
 
@@ -56,6 +55,13 @@ func (h *Handler) Authorize(w http.ResponseWriter, r *http.Request) error {
 	}
 	if refused == nil {
 		refused = h.readHint(r.Context(), form, req)
+	}
+	if refused == nil && req.Strong && !h.Machine.CanBeStrong() {
+		// Nobody has a second factor here: a wish is passed over.
+		req.Strong = false
+		if req.Essential {
+			refused = refuse(codeUnmet, "this issuer has no second factors")
+		}
 	}
 	if refused != nil {
 		return h.deny(w, r, req, refused)
@@ -132,153 +138,107 @@ func (h *Handler) visitor(r *http.Request) (*visitor, error) {
 	return &visitor{session: s, user: user}, nil
 }
 
+// lack is what is missing before a request can be answered with a code.
+type lack int
+
+const (
+	lackNothing lack = iota
+	// lackFactor: who is signed in has to show a second factor.
+	lackFactor
+	// lackSignIn: the person has to sign in.
+	lackSignIn
+)
+
+// factorAlone is how old a sign-in may be that a second factor alone steps up;
+// an older one begins with the password again.
+const factorAlone = time.Hour
+
 // next is the one place that decides between "sign in first" and "here is a
 // code". Every way to an authorization code ends here.
 func (h *Handler) next(w http.ResponseWriter, r *http.Request, c client.Client, req *Request, v *visitor) error {
+	missing := lacking(req, v, h.Now())
 	switch {
-	case proved(req, v, h.Now()):
+	case missing == lackNothing:
 		return h.code(w, r, c, req, v)
-	case req.Silent:
+	case req.Silent && missing == lackSignIn:
 		return h.deny(w, r, req, refuse("login_required", "the person has to sign in"))
+	case req.Silent && req.Essential:
+		return h.deny(w, r, req, refuse("interaction_required", "the person has to show a second factor"))
+	case req.Silent:
+		// A wish that cannot be met without a page is not met.
+		return h.code(w, r, c, req, v)
+	case missing == lackFactor:
+		return h.stepUp(w, r, c, req, v)
 	}
-	return h.begin(w, r, c, req)
+	return h.begin(w, r, req, h.ask(r, c, req))
 }
 
-// proved tells whether v is a sign-in as the request demands it.
-func proved(req *Request, v *visitor, now time.Time) bool {
+// lacking tells what v is short of, as the request demands it.
+func lacking(req *Request, v *visitor, now time.Time) lack {
 	switch {
 	case v == nil:
-		return false
+		return lackSignIn
 	case req.Subject != "" && req.Subject != v.user.ID:
-		return false
+		return lackSignIn
 	case v.fresh:
-		return true
 	case req.Again:
-		return false
+		return lackSignIn
 	case req.MaxAge != nil && now.Sub(v.session.AuthTime.Truncate(time.Second)) > *req.MaxAge:
 		// In whole seconds, as auth_time tells it: the client will count from
 		// there, and must not find too old what passed here.
-		return false
+		return lackSignIn
 	}
-	return true
+	switch {
+	case !req.Strong || signin.Satisfies(v.session.AMR):
+		return lackNothing
+	case now.Sub(v.session.AuthTime) > factorAlone:
+		return lackSignIn
+	}
+	return lackFactor
 }
 
-// begin keeps the request in a flow and sends the browser to the sign-in page.
-func (h *Handler) begin(w http.ResponseWriter, r *http.Request, c client.Client, req *Request) error {
-	data, err := json.Marshal(req)
-	if err != nil {
-		return err
-	}
+// ask is what waits for the person to sign in.
+func (h *Handler) ask(r *http.Request, c client.Client, req *Request) signin.Ask {
 	app := c.Name
 	if app == "" {
 		app = c.ID
 	}
+	return signin.Ask{
+		App: app, Destination: req.RedirectURI, Hint: req.LoginHint, Strong: req.Strong,
+		Restart: h.base + PathAuthorize + "?" + r.URL.RawQuery,
+	}
+}
+
+// stepUp asks who is signed in for a second factor, and for nothing else.
+func (h *Handler) stepUp(w http.ResponseWriter, r *http.Request, c client.Client, req *Request, v *visitor) error {
+	ask := h.ask(r, c, req)
+	ask.Known = &signin.Known{Session: v.session.ID, UserID: v.user.ID, AuthTime: v.session.AuthTime, AMR: v.session.AMR}
+	return h.begin(w, r, req, ask)
+}
+
+// begin keeps the request in a flow and sends the browser to its first page.
+func (h *Handler) begin(w http.ResponseWriter, r *http.Request, req *Request, ask signin.Ask) error {
+	data, err := json.Marshal(req)
+	if err != nil {
+		return err
+	}
+	ask.Request = data
 	secret := h.NewSecret()
-	flow, err := h.Machine.Start(r.Context(), secret, h.ClientIP(r), signin.Ask{
-		App: app, Destination: req.RedirectURI,
-		Restart: h.base + PathAuthorize + "?" + r.URL.RawQuery, Hint: req.LoginHint, Request: data,
-	})
+	flow, err := h.Machine.Start(r.Context(), secret, h.ClientIP(r), ask)
 	var limited *signin.LimitedError
-	if errors.As(err, &limited) {
+	switch {
+	case errors.As(err, &limited):
 		return &httpx.Error{
 			Status: http.StatusTooManyRequests, Public: "too many sign-ins were begun from your network",
 			RetryAfter: limited.RetryAfter, Err: err,
 		}
-	}
-	if err != nil {
+	case errors.Is(err, signin.ErrUnmet), errors.Is(err, signin.ErrNoFactor):
+		return h.deny(w, r, req, refuse(codeUnmet, "the person has no second factor"))
+	case err != nil:
 		return unavailable(err)
 	}
 	h.Pages.RememberFlow(w, r, flow, secret)
 	return goTo(w, r, h.Pages.SignInPath(flow))
-}
-
-// Finish goes on with a request whose sign-in is complete: it ends the flow and
-// begins the provider's session, both or neither, and asks next.
-func (h *Handler) Finish(w http.ResponseWriter, r *http.Request, done signin.Done) error {
-	var req Request
-	if err := json.Unmarshal(done.Pending.Request, &req); err != nil {
-		return err
-	}
-	// The client may have changed while the person typed.
-	c, err := h.Clients.Find(r.Context(), req.ClientID)
-	if errors.Is(err, client.ErrNotFound) || err == nil && !allowsRedirect(c.RedirectURIs, c.Public, req.RedirectURI) {
-		return bad("unknown_client", "the application is not known here any more", err)
-	}
-	if err != nil {
-		return unavailable(err)
-	}
-	if req.Subject != "" && req.Subject != done.User.ID {
-		return h.otherPerson(w, r, &req, done)
-	}
-	s, err := h.BeginSession(w, r, done)
-	if err != nil {
-		return err
-	}
-	return h.next(w, r, c, &req, &visitor{session: s, user: done.User, fresh: true})
-}
-
-// BeginSession ends the flow of a complete sign-in and begins the provider's
-// session of the browser that sent r, both or neither; the browser gets the
-// session's cookie with w. It returns signin.ErrUsed when the flow has ended
-// before, and else an *httpx.Error.
-func (h *Handler) BeginSession(w http.ResponseWriter, r *http.Request, done signin.Done) (sso.Session, error) {
-	s, ticket, err := h.signedIn(r, done)
-	if errors.Is(err, signin.ErrUsed) {
-		return sso.Session{}, err
-	}
-	if err != nil {
-		return sso.Session{}, unavailable(err)
-	}
-	h.SSO.SetCookie(w, ticket)
-	return s, nil
-}
-
-// otherPerson refuses a sign-in of somebody who was not asked for. The flow
-// ends, and that is all: whoever was signed in here before stays so.
-func (h *Handler) otherPerson(w http.ResponseWriter, r *http.Request, req *Request, done signin.Done) error {
-	err := h.Journal.InTx(r.Context(), func(ctx context.Context) error { return h.Machine.Close(ctx, done) })
-	if errors.Is(err, signin.ErrUsed) {
-		return err
-	}
-	if err != nil {
-		return unavailable(err)
-	}
-	return h.deny(w, r, req, refuse("login_required", "another person signed in"))
-}
-
-// signedIn writes all that a sign-in changes, in one transaction.
-func (h *Handler) signedIn(r *http.Request, done signin.Done) (s sso.Session, ticket string, err error) {
-	address := ""
-	if ip := h.ClientIP(r); ip.IsValid() {
-		address = ip.String()
-	}
-	ctx := audit.WithActor(r.Context(), audit.Actor{Name: done.User.Username, IP: address})
-	err = h.Journal.InTx(ctx, func(ctx context.Context) error {
-		if err := h.Machine.Close(ctx, done); err != nil {
-			return err
-		}
-		// Inside the transaction, so that a session that is being revoked right
-		// now is not gone on with.
-		before, err := h.SSO.Find(ctx, r)
-		if err != nil && !sso.IsNone(err) {
-			return err
-		}
-		if before.ID != "" && before.UserID != done.User.ID {
-			// One browser, one person: who was here before is signed out.
-			if err := h.Mint.EndSession(ctx, before.ID, before.UserID); err != nil {
-				return err
-			}
-		}
-		s, ticket, err = h.SSO.Begin(ctx, sso.Start{
-			UserID: done.User.ID, AuthTime: done.AuthTime, AMR: done.AMR,
-			IP: address, UserAgent: r.UserAgent(), Previous: before,
-		})
-		if err != nil {
-			return err
-		}
-		return h.Journal.Append(ctx, audit.Event{Type: "user.signed_in", Target: done.User.ID, Detail: map[string]string{"sid": s.ID}})
-	})
-	return s, ticket, err
 }
 
 // code mints an authorization code for v and sends the browser back with it.
@@ -288,11 +248,15 @@ func (h *Handler) code(w http.ResponseWriter, r *http.Request, c client.Client, 
 		// mint compares exactly.
 		c.RedirectURIs = append(slices.Clone(c.RedirectURIs), req.RedirectURI)
 	}
+	acr := ""
+	if signin.Satisfies(v.session.AMR) {
+		acr = signin.ACR
+	}
 	code, err := h.Mint.IssueCode(r.Context(), token.CodeRequest{
 		Client: c, RedirectURI: req.RedirectURI, Challenge: req.Challenge,
 		Authorization: token.Authorization{
 			ClientID: c.ID, UserID: v.user.ID, SessionID: v.session.ID, Scopes: req.Scopes,
-			Nonce: req.Nonce, AuthTime: v.session.AuthTime, AMR: v.session.AMR,
+			Nonce: req.Nonce, AuthTime: v.session.AuthTime, ACR: acr, AMR: v.session.AMR,
 		},
 	})
 	switch {

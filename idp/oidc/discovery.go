@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"gatehouse/idp/client"
+	"gatehouse/idp/signin"
 	"gatehouse/internal/httpx"
 )
 
@@ -30,6 +31,7 @@ type metadata struct {
 	Challenges            []string `json:"code_challenge_methods_supported"`
 	Prompts               []string `json:"prompt_values_supported"`
 	Claims                []string `json:"claims_supported"`
+	ACRs                  []string `json:"acr_values_supported,omitempty"`
 	IssInResponse         bool     `json:"authorization_response_iss_parameter_supported"`
 	ClaimsParameter       bool     `json:"claims_parameter_supported"`
 	RequestParameter      bool     `json:"request_parameter_supported"`
@@ -49,6 +51,10 @@ func (h *Handler) Discovery(w http.ResponseWriter, r *http.Request) error {
 		scopes = append(scopes, s.Name)
 	}
 	slices.Sort(scopes[3:])
+	var classes []string
+	if h.Machine.CanBeStrong() {
+		classes = []string{signin.ACR}
+	}
 	secret := []string{"client_secret_basic", "client_secret_post"}
 	either := append(slices.Clone(secret), "none")
 	cacheable(w)
@@ -73,9 +79,10 @@ func (h *Handler) Discovery(w http.ResponseWriter, r *http.Request) error {
 		Challenges:            []string{"S256"},
 		Prompts:               []string{"none", "login", "select_account", "consent"},
 		Claims: []string{
-			"sub", "iss", "aud", "exp", "iat", "auth_time", "nonce", "amr", "sid", "at_hash",
+			"sub", "iss", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "sid", "at_hash",
 			"email", "email_verified", "name", "preferred_username", "cognito:username", "cognito:groups",
 		},
+		ACRs:          classes,
 		IssInResponse: true,
 	})
 	return nil

@@ -18,6 +18,8 @@ const (
 	codeInvalidToken       = "invalid_token"
 	codeUnauthorizedClient = "unauthorized_client"
 	codeUnsupportedGrant   = "unsupported_grant_type"
+	// OpenID Connect Core Unmet Authentication Requirements 1.0 §2.
+	codeUnmet = "unmet_authentication_requirements"
 )
 
 // bad is a 400 with a code of RFC 6749 §5.2.

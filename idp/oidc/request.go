@@ -3,10 +3,12 @@ package oidc
 import (
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"gatehouse/idp/signin"
 	"gatehouse/internal/httpx"
 )
 
@@ -42,6 +44,10 @@ type Request struct {
 	Again bool `json:"again,omitempty"`
 	// MaxAge is how long ago the person may have signed in; nil for any time.
 	MaxAge *time.Duration `json:"max_age,omitempty"`
+	// Strong asks for the one class of sign-in there is, that with a second
+	// factor; Essential refuses an answer without it.
+	Strong    bool `json:"strong,omitempty"`
+	Essential bool `json:"essential,omitempty"`
 	// LoginHint fills in the name on the sign-in page.
 	LoginHint string `json:"login_hint,omitempty"`
 	// Subject is the sub of a valid id_token_hint, or the one that the claims
@@ -81,7 +87,7 @@ func parseRequest(f httpx.Form, allowed []string) (*Request, *protocolError) {
 	if hint := f.Get("login_hint"); len(hint) <= maxHint {
 		req.LoginHint = hint
 	}
-	for _, parse := range []func(httpx.Form, *Request) *protocolError{parseResponse, parsePKCE, parsePrompt, parseMaxAge, parseClaims} {
+	for _, parse := range []func(httpx.Form, *Request) *protocolError{parseResponse, parsePKCE, parsePrompt, parseMaxAge, parseACR, parseClaims} {
 		if err := parse(f, req); err != nil {
 			return req, err
 		}
@@ -159,6 +165,13 @@ func parseMaxAge(f httpx.Form, req *Request) *protocolError {
 	return nil
 }
 
+// parseACR reads acr_values: a wish, in order of preference, of which all that
+// is not known here is passed over (OpenID Connect Core §3.1.2.1).
+func parseACR(f httpx.Form, req *Request) *protocolError {
+	req.Strong = slices.Contains(strings.Fields(f.Get("acr_values")), signin.ACR)
+	return nil
+}
+
 // claim is how the claims parameter asks for one claim (OpenID Connect Core
 // §5.5.1).
 type claim struct {
@@ -166,6 +179,9 @@ type claim struct {
 	Value     string   `json:"value"`
 	Values    []string `json:"values"`
 }
+
+// names tells whether v is a value that the claim may have.
+func (c claim) names(v string) bool { return c.Value == v || slices.Contains(c.Values, v) }
 
 // parseClaims reads of the claims parameter what would be wrong to pass over: an
 // ID token of one subject and nobody else, and an acr without which the sign-in
@@ -189,10 +205,13 @@ func parseClaims(f httpx.Form, req *Request) *protocolError {
 	switch {
 	case len(sub.Values) > 0:
 		return refuse("invalid_request", "claims may name one sub, by value")
-	case acr.Essential && (acr.Value != "" || len(acr.Values) > 0):
-		return refuse("unmet_authentication_requirements", "this issuer has no authentication context classes")
+	case acr.Essential && (acr.Value != "" || len(acr.Values) > 0) && !acr.names(signin.ACR):
+		return refuse(codeUnmet, "this issuer has no such authentication context class")
 	}
 	req.Subject = sub.Value
+	if acr.names(signin.ACR) {
+		req.Strong, req.Essential = true, acr.Essential
+	}
 	return nil
 }
 

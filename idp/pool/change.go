@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"gatehouse/internal/audit"
 )
@@ -184,6 +185,27 @@ func (p *Pool) SetPassword(ctx context.Context, id, pass string, status Status) 
 	})
 }
 
+// sameSecond is subtracted from the not-before of what ends when a person who is
+// signing in chooses a password: a revocation ends the whole second it falls
+// into, and that sign-in gets its tokens within it. Sessions, codes and refresh
+// tokens of that second end all the same.
+const sameSecond = time.Second
+
+// ReplacePassword is SetPassword by somebody who is signing in: it confirms the
+// account and ends everything that was signed in before, but not the sign-in it
+// is part of.
+func (p *Pool) ReplacePassword(ctx context.Context, id, pass string) error {
+	h, err := p.hash(ctx, pass)
+	if err != nil {
+		return err
+	}
+	now := p.has.Now()
+	return p.changeFrom(ctx, id, "user.password_set", now.Add(-sameSecond), func(u *User) (bool, error) {
+		u.PasswordHash, u.PasswordSet, u.Status = h, now, Confirmed
+		return true, nil
+	})
+}
+
 // RequireReset makes the password worthless until the person has chosen a new
 // one with what is sent to them, and ends every session and token.
 func (p *Pool) RequireReset(ctx context.Context, id string) error {
@@ -234,6 +256,11 @@ func (p *Pool) Delete(ctx context.Context, id string) error {
 // change loads a user, lets edit work on it, and stores it with its event; edit
 // reports whether what was issued before must end.
 func (p *Pool) change(ctx context.Context, id, event string, edit func(*User) (bool, error)) error {
+	return p.changeFrom(ctx, id, event, p.has.Now(), edit)
+}
+
+// changeFrom is change that revokes what was issued until notBefore.
+func (p *Pool) changeFrom(ctx context.Context, id, event string, notBefore time.Time, edit func(*User) (bool, error)) error {
 	err := p.has.Journal.InTx(ctx, func(ctx context.Context) error {
 		u, err := p.has.Users.Get(ctx, id)
 		if err != nil {
@@ -248,7 +275,7 @@ func (p *Pool) change(ctx context.Context, id, event string, edit func(*User) (b
 			return err
 		}
 		if revoke {
-			return p.end(ctx, u, event, nil)
+			return p.endFrom(ctx, u, notBefore, audit.Event{Type: event})
 		}
 		return p.has.Journal.Append(ctx, audit.Event{Type: event, Target: u.ID, Detail: map[string]string{"username": u.Username}})
 	})
@@ -260,15 +287,17 @@ func (p *Pool) change(ctx context.Context, id, event string, edit func(*User) (b
 
 // end ends all that runs for u and appends the event that revokes the rest.
 func (p *Pool) end(ctx context.Context, u User, event string, detail map[string]string) error {
+	return p.endFrom(ctx, u, p.has.Now(), audit.Event{Type: event, Detail: detail})
+}
+
+// endFrom is end that revokes what was issued until notBefore.
+func (p *Pool) endFrom(ctx context.Context, u User, notBefore time.Time, e audit.Event) error {
 	if err := p.has.Ender.EndUser(ctx, u.ID); err != nil {
 		return err
 	}
 	d := map[string]string{"username": u.Username}
-	for k, v := range detail {
-		d[k] = v
-	}
-	return p.has.Journal.Append(ctx, audit.Event{
-		Type: event, Target: u.ID, Detail: d,
-		Revoke: []audit.Revoke{{Kind: audit.KindSubject, Value: u.ID, NotBefore: p.has.Now()}},
-	})
+	maps.Copy(d, e.Detail)
+	e.Target, e.Detail = u.ID, d
+	e.Revoke = []audit.Revoke{{Kind: audit.KindSubject, Value: u.ID, NotBefore: notBefore}}
+	return p.has.Journal.Append(ctx, e)
 }

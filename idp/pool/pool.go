@@ -179,7 +179,7 @@ func (p *Pool) Account(ctx context.Context, name string) (string, error) {
 // CheckPassword returns the enabled user whose name and password these are.
 // Every other case is ErrWrongPassword and costs the same work, besides
 // password.ErrBusy, ErrTooLong and ErrForm, which come before any look-up. It
-// counts no tries: signin.Tries does, before.
+// counts no tries: risk.Guard does, before.
 func (p *Pool) CheckPassword(ctx context.Context, name, pass string) (User, error) {
 	if err := password.Check(pass); err != nil {
 		return User{}, err

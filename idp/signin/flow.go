@@ -33,9 +33,10 @@ type Flows interface {
 	Insert(ctx context.Context, f Flow) error
 	// Find returns a flow, expired or not, or ErrFlowNotFound.
 	Find(ctx context.Context, id string) (Flow, error)
-	// Update replaces Kind, Data, BrowserHash and Expires; never Tries.
-	// ErrFlowNotFound if the flow is gone.
-	Update(ctx context.Context, f Flow) error
+	// Advance replaces the Data of f by next, if the flow is still there with
+	// the Kind and Data of f, in one statement, and reports whether it did: of
+	// callers that go on from one Data at once, exactly one is told true.
+	Advance(ctx context.Context, f Flow, next []byte) (bool, error)
 	// CountTry raises Tries by one in one statement and returns the new count.
 	// It is called before an answer is checked, never after, so that answers
 	// given at once are all counted. ErrFlowNotFound if the flow is gone.

@@ -13,7 +13,10 @@ import (
 	"net/netip"
 	"time"
 
+	"gatehouse/idp/mfa"
 	"gatehouse/idp/pool"
+	"gatehouse/idp/risk"
+	"gatehouse/internal/audit"
 	"gatehouse/internal/keyring"
 )
 
@@ -26,6 +29,14 @@ const (
 	kindWaiting = "sign-in"
 	kindUsed    = "signed-in"
 )
+
+// ACR is the acr value of a sign-in with a second factor, and the one that can
+// be asked for.
+const ACR = mfa.ACR
+
+// Satisfies reports whether amr says that more than one factor was shown, and so
+// whether ACR may stand beside it.
+func Satisfies(amr []string) bool { return mfa.Satisfies(amr) }
 
 // ForAccount is Ask.For of a person's own account pages.
 const ForAccount = "account"
@@ -46,15 +57,26 @@ type Ask struct {
 	Restart string `json:"restart"`
 	// Hint fills in the name of the person; "" for none.
 	Hint string `json:"hint,omitempty"`
+	// Strong demands that a second factor is shown, whoever signs in.
+	Strong bool `json:"strong,omitempty"`
+	// Known is a session that is there already, so that only what it lacks is
+	// asked for; nil asks for everything.
+	Known *Known `json:"known,omitempty"`
+	// Enrol is a kind of second factor to be set up, "" for none.
+	Enrol mfa.Kind `json:"enrol,omitempty"`
 	// Request belongs to who asked; opaque here.
 	Request json.RawMessage `json:"request,omitempty"`
 }
 
-// Pending is a flow that a browser has begun.
-type Pending struct {
-	Ask
-	ID      string
-	Created time.Time
+// Known is a session of the browser that a flow goes on from. Whoever finds or
+// closes such a flow checks that the browser still has that session.
+type Known struct {
+	// Session and UserID are the ids of the session and its user.
+	Session string `json:"session"`
+	UserID  string `json:"user"`
+	// AuthTime and AMR are those of the session.
+	AuthTime time.Time `json:"auth_time"`
+	AMR      []string  `json:"amr"`
 }
 
 // Config bounds sign-ins.
@@ -92,23 +114,25 @@ func (c *Config) Defaults() {
 	}
 }
 
-// Parts are what a Machine is made of. Now and Log may be nil.
+// Parts are what a Machine is made of. Notices, Now and Log may be nil.
 type Parts struct {
-	Flows  Flows
-	Tries  Tries
-	Pool   *pool.Pool
-	Sealer *keyring.Sealer
-	Now    func() time.Time
-	Log    *slog.Logger
+	Flows   Flows
+	Tries   risk.Tries
+	Pool    *pool.Pool
+	Factors *mfa.Factors
+	Journal audit.Journal
+	Sealer  *keyring.Sealer
+	Notices Notices
+	Now     func() time.Time
+	Log     *slog.Logger
 }
 
 // Machine takes people through a sign-in. It is safe for concurrent use.
 type Machine struct {
 	Parts
-	cfg      Config
-	failures *addresses
-	starts   *addresses
-	turns    *turns
+	cfg    Config
+	guard  *risk.Guard
+	starts *risk.Addresses
 }
 
 // New returns a machine; it starts nothing.
@@ -119,24 +143,43 @@ func New(cfg Config, p Parts) *Machine {
 	if p.Log == nil {
 		p.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Machine{
-		Parts: p, cfg: cfg, failures: newAddresses(cfg.AddressTries, cfg.AddressWindow),
-		starts: newAddresses(cfg.AddressStarts, cfg.AddressWindow), turns: newTurns(),
+	limits := risk.Limits{
+		AccountTries: cfg.AccountTries, MaxWait: cfg.MaxWait, AddressTries: cfg.AddressTries, AddressWindow: cfg.AddressWindow,
 	}
+	return &Machine{
+		Parts: p, cfg: cfg, guard: risk.New(limits, p.Tries, p.Now),
+		starts: risk.NewAddresses(cfg.AddressStarts, cfg.AddressWindow),
+	}
+}
+
+// Guard is what stands before every guess of a password; whatever else takes
+// one counts there as well.
+func (m *Machine) Guard() *risk.Guard { return m.guard }
+
+// CanBeStrong reports whether there are second factors here at all, so that an
+// Ask for one can be met.
+func (m *Machine) CanBeStrong() bool {
+	anybody := mfa.Person{Email: "a@example.com", Phone: "+10000000"}
+	return len(m.Factors.Enrollable(mfa.Set{}, anybody)) > 0
 }
 
 // Start begins a flow for a browser at address, which is known by a secret in a
 // cookie of its own, and returns the flow's id. It returns a *LimitedError when
-// the address has begun too many.
+// the address has begun too many, ErrNoFactor or ErrUnmet when a Known session
+// cannot be stepped up, and ErrFlowNotFound when its user may not sign in.
 func (m *Machine) Start(ctx context.Context, browser string, address netip.Addr, ask Ask) (string, error) {
 	if browser == "" {
 		return "", errors.New("start sign-in: no browser")
 	}
-	if wait := m.starts.take(address, m.Now()); wait > 0 {
+	if wait := m.starts.Take(address, m.Now()); wait > 0 {
 		return "", &LimitedError{RetryAfter: wait}
 	}
 	id := random(16)
-	data, err := m.seal(id, ask)
+	st, err := m.first(ctx, id, ask)
+	if err != nil {
+		return "", fmt.Errorf("start sign-in: %w", err)
+	}
+	data, err := m.seal(id, saved{Ask: ask, State: st})
 	if err != nil {
 		return "", fmt.Errorf("start sign-in: %w", err)
 	}
@@ -148,34 +191,85 @@ func (m *Machine) Start(ctx context.Context, browser string, address netip.Addr,
 	return id, nil
 }
 
+// first returns the state that a flow begins in.
+func (m *Machine) first(ctx context.Context, id string, ask Ask) (state, error) {
+	w := &walk{Pending: Pending{Ask: ask, ID: id, Step: StepPassword}}
+	if ask.Known == nil {
+		w.enter(StepPassword)
+		return w.state, m.askAnybody(w)
+	}
+	user, err := m.Pool.Get(ctx, ask.Known.UserID)
+	if errors.Is(err, pool.ErrNotFound) || err == nil && !user.Enabled {
+		return state{}, ErrFlowNotFound
+	}
+	if err != nil {
+		return state{}, err
+	}
+	if err := m.person(ctx, &w.Pending, user); err != nil {
+		return state{}, err
+	}
+	st := &w.state
+	st.UserID, st.PasswordSet, st.AMR = user.ID, user.PasswordSet, ask.Known.AMR
+	if err := m.next(ctx, w); err != nil {
+		return state{}, err
+	}
+	if w.done {
+		return state{}, errors.New("nothing is missing")
+	}
+	return w.state, nil
+}
+
+// askAnybody lets a passkey alone answer, where that is allowed.
+func (m *Machine) askAnybody(w *walk) error {
+	if !m.Factors.PasskeySignIn() {
+		return nil
+	}
+	c, err := m.Factors.AskAnybody()
+	w.state.Options, w.state.Ceremony = c.Options, c.State
+	return err
+}
+
 // Find returns the flow with that id if this browser began it and it has not
 // expired, else ErrFlowNotFound. For a flow that has ended in a sign-in it
 // returns the flow and ErrUsed.
 func (m *Machine) Find(ctx context.Context, id, browser string) (Pending, error) {
-	if len(id) != 22 || browser == "" {
-		return Pending{}, ErrFlowNotFound
+	f, err := m.load(ctx, id, browser)
+	if err != nil {
+		return Pending{}, err
 	}
-	f, err := m.Flows.Find(ctx, id)
+	s, err := m.open(f)
 	if err != nil {
 		return Pending{}, fmt.Errorf("find sign-in: %w", err)
 	}
-	mine := subtle.ConstantTimeCompare(f.BrowserHash, hash(browser)) == 1
-	if !mine || !m.Now().Before(f.Expires) || f.Kind != kindWaiting && f.Kind != kindUsed {
-		return Pending{}, ErrFlowNotFound
-	}
-	ask, err := m.open(f)
-	if err != nil {
-		return Pending{}, fmt.Errorf("find sign-in: %w", err)
-	}
-	p := Pending{Ask: ask, ID: f.ID, Created: f.Created}
+	p := Pending{Ask: s.Ask, ID: f.ID, Created: f.Created, flow: f, state: s.State, Serial: s.State.Serial}
 	if f.Kind == kindUsed {
 		return p, ErrUsed
+	}
+	if err := m.view(ctx, &p); err != nil {
+		return Pending{}, fmt.Errorf("find sign-in: %w", err)
 	}
 	return p, nil
 }
 
+// load returns the flow with that id, of this browser, that has not expired.
+func (m *Machine) load(ctx context.Context, id, browser string) (Flow, error) {
+	if len(id) != 22 || browser == "" {
+		return Flow{}, ErrFlowNotFound
+	}
+	f, err := m.Flows.Find(ctx, id)
+	if err != nil {
+		return Flow{}, fmt.Errorf("find sign-in: %w", err)
+	}
+	mine := subtle.ConstantTimeCompare(f.BrowserHash, hash(browser)) == 1
+	if !mine || !m.Now().Before(f.Expires) || f.Kind != kindWaiting && f.Kind != kindUsed {
+		return Flow{}, ErrFlowNotFound
+	}
+	return f, nil
+}
+
 // Close ends the flow of a complete sign-in; of callers at once one gets nil and
-// all others ErrUsed. It takes part in the transaction of ctx: what the sign-in
+// all others ErrUsed. ErrFlowNotFound when the person has been disabled or has
+// another password since. It takes part in the transaction of ctx: what the sign-in
 // brings about and the end of the flow happen together or not at all. What is
 // left says only that the flow was used, so that the Back button gets a better
 // answer than "unknown".
@@ -183,10 +277,21 @@ func (m *Machine) Close(ctx context.Context, done Done) error {
 	p := done.Pending
 	// Looked at again inside the transaction: the row of a used flow can be
 	// deleted as well as that of a waiting one.
-	if _, err := m.Find(ctx, p.ID, done.Browser); err != nil {
+	f, err := m.load(ctx, p.ID, done.Browser)
+	if err != nil {
 		return err
 	}
-	data, err := m.seal(p.ID, p.Ask)
+	if f.Kind == kindUsed {
+		return ErrUsed
+	}
+	user, err := m.Pool.Get(ctx, done.User.ID)
+	if errors.Is(err, pool.ErrNotFound) || err == nil && (!user.Enabled || !user.PasswordSet.Equal(done.User.PasswordSet)) {
+		return ErrFlowNotFound
+	}
+	if err != nil {
+		return fmt.Errorf("close sign-in: %w", err)
+	}
+	data, err := m.seal(p.ID, saved{Ask: p.Ask, State: state{Serial: p.state.Serial}})
 	if err != nil {
 		return fmt.Errorf("close sign-in: %w", err)
 	}
@@ -208,26 +313,6 @@ func (m *Machine) Close(ctx context.Context, done Done) error {
 }
 
 const sealPurpose = "sign-in flow"
-
-func (m *Machine) seal(id string, ask Ask) ([]byte, error) {
-	plain, err := json.Marshal(ask)
-	if err != nil {
-		return nil, fmt.Errorf("encode flow: %w", err)
-	}
-	return m.Sealer.Seal(plain, sealPurpose, "flow", "data", id)
-}
-
-func (m *Machine) open(f Flow) (Ask, error) {
-	plain, err := m.Sealer.Open(f.Data, sealPurpose, "flow", "data", f.ID)
-	if err != nil {
-		return Ask{}, fmt.Errorf("open flow: %w", err)
-	}
-	var ask Ask
-	if err := json.Unmarshal(plain, &ask); err != nil {
-		return Ask{}, fmt.Errorf("decode flow: %w", err)
-	}
-	return ask, nil
-}
 
 func hash(secret string) []byte {
 	sum := sha256.Sum256([]byte(secret))

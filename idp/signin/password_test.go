@@ -4,13 +4,16 @@ import (
 	"context"
 	"errors"
 	"net/netip"
+	"net/url"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"gatehouse/idp/mfa"
 	"gatehouse/idp/password"
 	"gatehouse/idp/pool"
+	"gatehouse/idp/risk"
 	"gatehouse/idp/signin"
 	"gatehouse/idp/store/storetest"
 )
@@ -20,12 +23,12 @@ const right = "correct horse battery"
 // watched counts what is asked of the counts of accounts; while hold is set, a
 // question waits until it is closed.
 type watched struct {
-	signin.Tries
+	risk.Tries
 	asked atomic.Int64
 	hold  atomic.Pointer[chan struct{}]
 }
 
-func (w *watched) Count(ctx context.Context, t signin.Try) (time.Duration, error) {
+func (w *watched) Count(ctx context.Context, t risk.Try) (time.Duration, error) {
 	w.asked.Add(1)
 	if hold := w.hold.Load(); hold != nil {
 		<-*hold
@@ -57,7 +60,18 @@ func newWorld(t *testing.T) *world {
 	var cfg signin.Config
 	cfg.Defaults()
 	cfg.AddressTries = 1000
-	w.machine = signin.New(cfg, signin.Parts{Flows: db.Flows(), Tries: w.tries, Pool: people, Sealer: storetest.Sealer(t)})
+	var factors mfa.Config
+	factors.Defaults()
+	factors.Devices.Defaults()
+	sealer := storetest.Sealer(t)
+	w.machine = signin.New(cfg, signin.Parts{
+		Flows: db.Flows(), Tries: w.tries, Pool: people, Journal: db, Sealer: sealer,
+		Factors: mfa.New(factors, mfa.Parts{
+			People: db.MFAPeople(), Secrets: db.MFASecrets(), Seals: db.MFASeals(), Recovery: db.MFARecovery(), Sent: db.MFASent(),
+			Passkeys: db.MFAPasskeys(), Devices: db.MFADevices(), Counts: db.MFACounts(), Spent: db.MFASpent(),
+			Ender: db, Journal: db, Sealer: sealer, Issuer: &url.URL{Scheme: "https", Host: "login.test"},
+		}),
+	})
 	return w
 }
 
@@ -72,7 +86,7 @@ func (w *world) answer(name, pass string) error {
 	if err != nil {
 		return err
 	}
-	_, err = w.machine.Password(ctx, p, "browser", signin.Answer{Username: name, Password: pass})
+	_, err = w.machine.Answer(ctx, p, signin.Browser{Secret: "browser"}, signin.Password{Username: name, Password: pass})
 	return err
 }
 

@@ -14,16 +14,22 @@ type Cookie struct {
 	Secure bool
 }
 
-// NewCookie returns the provider's session cookie for an issuer; its other
-// cookies have the same name with something after a dash.
+// NewCookie returns the provider's session cookie for an issuer; the cookies of
+// its flows have the same name with something after a dash.
 //
 // Over https it is `__Host-gatehouse-sso`, which no other host can set; the
 // prefix demands Path=/. Over plain http browsers refuse the prefix and share
 // cookies between ports: the port is part of the name, and the path is the
 // issuer's, so that what else lives on the host does not see it.
-func NewCookie(issuer *url.URL) Cookie {
+func NewCookie(issuer *url.URL) Cookie { return newCookie(issuer, "gatehouse-sso") }
+
+// NewDeviceCookie returns the cookie of a remembered device for an issuer, named
+// and placed like the session cookie: `__Host-gatehouse-device`.
+func NewDeviceCookie(issuer *url.URL) Cookie { return newCookie(issuer, "gatehouse-device") }
+
+func newCookie(issuer *url.URL, name string) Cookie {
 	if issuer.Scheme == "https" {
-		return Cookie{Name: "__Host-gatehouse-sso", Path: "/", Secure: true}
+		return Cookie{Name: "__Host-" + name, Path: "/", Secure: true}
 	}
 	port := issuer.Port()
 	if port == "" {
@@ -33,7 +39,7 @@ func NewCookie(issuer *url.URL) Cookie {
 	if path == "" {
 		path = "/"
 	}
-	return Cookie{Name: "gatehouse-sso-" + port, Path: path}
+	return Cookie{Name: name + "-" + port, Path: path}
 }
 
 // Read returns the cookie's value, or "" when r has none or has two: a second

@@ -93,6 +93,9 @@ type Start struct {
 	AuthTime time.Time
 	// AMR are the methods used (RFC 8176).
 	AMR []string
+	// Expires is when the session ends; zero is Lifetime from now. One that only
+	// shows a second factor more must not last longer for it.
+	Expires time.Time
 	// IP and UserAgent are what the sign-in came from.
 	IP, UserAgent string
 	// Previous is the session the browser had until now; the zero Session for
@@ -113,6 +116,9 @@ func (k *Keeper) Begin(ctx context.Context, start Start) (Session, string, error
 		ID: random(16), TicketHash: hash(ticket), UserID: start.UserID, AuthTime: start.AuthTime,
 		Created: now, Seen: now, Expires: now.Add(k.cfg.Lifetime), AMR: start.AMR, IP: start.IP,
 		UserAgent: start.UserAgent[:min(len(start.UserAgent), maxUserAgent)],
+	}
+	if !start.Expires.IsZero() {
+		s.Expires = start.Expires
 	}
 	if start.Previous.ID != "" {
 		if err := k.sessions.Delete(ctx, start.Previous.ID); err != nil {

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"strings"
 	"testing"
 )
 
@@ -20,6 +21,10 @@ func TestCookieNames(t *testing.T) {
 		}
 		if got := NewCookie(u); got != want {
 			t.Errorf("cookie of %s = %+v, want %+v", issuer, got, want)
+		}
+		want.Name = strings.Replace(want.Name, "-sso", "-device", 1)
+		if got := NewDeviceCookie(u); got != want {
+			t.Errorf("device cookie of %s = %+v, want %+v", issuer, got, want)
 		}
 	}
 }

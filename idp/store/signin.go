@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"time"
 
+	"gatehouse/idp/risk"
 	"gatehouse/idp/signin"
 )
 
@@ -15,7 +16,7 @@ const (
 	qFlowAdd = `INSERT INTO signin_flow (id, kind, data, browser_hash, tries, created, expires)
 		VALUES ($1, $2, $3, $4, $5, $6, $7)`
 	qFlowGet  = `SELECT id, kind, data, browser_hash, tries, created, expires FROM signin_flow WHERE id = $1`
-	qFlowSet  = `UPDATE signin_flow SET kind = $1, data = $2, browser_hash = $3, expires = $4 WHERE id = $5`
+	qFlowNext = `UPDATE signin_flow SET data = $1 WHERE id = $2 AND kind = $3 AND data = $4`
 	qFlowTry  = `UPDATE signin_flow SET tries = tries + 1 WHERE id = $1 RETURNING tries`
 	qFlowDrop = `DELETE FROM signin_flow WHERE id = $1`
 
@@ -66,15 +67,12 @@ func (s flows) Find(ctx context.Context, id string) (signin.Flow, error) {
 	return f, nil
 }
 
-func (s flows) Update(ctx context.Context, f signin.Flow) error {
-	n, err := s.db.exec(ctx, qFlowSet, f.Kind, base(f.Data), base(f.BrowserHash), millis(f.Expires), f.ID)
+func (s flows) Advance(ctx context.Context, f signin.Flow, next []byte) (bool, error) {
+	n, err := s.db.exec(ctx, qFlowNext, base(next), f.ID, f.Kind, base(f.Data))
 	if err != nil {
-		return fmt.Errorf("update flow: %w", err)
+		return false, fmt.Errorf("advance flow: %w", err)
 	}
-	if n == 0 {
-		return signin.ErrFlowNotFound
-	}
-	return nil
+	return n > 0, nil
 }
 
 func (s flows) CountTry(ctx context.Context, id string) (int, error) {
@@ -100,9 +98,9 @@ func (s flows) Delete(ctx context.Context, id string) (bool, error) {
 type tries struct{ db *DB }
 
 // Tries returns the counts of tries per account.
-func (db *DB) Tries() signin.Tries { return tries{db} }
+func (db *DB) Tries() risk.Tries { return tries{db} }
 
-func (s tries) Count(ctx context.Context, t signin.Try) (time.Duration, error) {
+func (s tries) Count(ctx context.Context, t risk.Try) (time.Duration, error) {
 	key := tryKey(t.Account)
 	var wait time.Duration
 	err := s.db.InTx(ctx, func(ctx context.Context) error {

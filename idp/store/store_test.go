@@ -18,7 +18,7 @@ import (
 	"testing"
 	"time"
 
-	"gatehouse/idp/signin"
+	"gatehouse/idp/risk"
 	"gatehouse/idp/store"
 	"gatehouse/idp/store/storetest"
 	"gatehouse/internal/audit"
@@ -278,7 +278,7 @@ func TestTryOfAWaitingAccountIsWrittenToo(t *testing.T) {
 	now := time.Now()
 	for i := range 6 {
 		before := version()
-		wait, err := db.Tries().Count(t.Context(), signin.Try{Account: "u1", Now: now, Free: 2, MaxWait: time.Hour})
+		wait, err := db.Tries().Count(t.Context(), risk.Try{Account: "u1", Now: now, Free: 2, MaxWait: time.Hour})
 		if err != nil || (wait > 0) != (i >= 2) {
 			t.Fatalf("try %d: wait %v, %v", i, wait, err)
 		}

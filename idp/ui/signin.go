@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 
+	"gatehouse/idp/mfa"
 	"gatehouse/idp/signin"
 	"gatehouse/internal/httpx"
 )
@@ -12,141 +13,233 @@ import (
 // Finish answers the browser once a sign-in is complete.
 type Finish func(w http.ResponseWriter, r *http.Request, done signin.Done) error
 
-type signInPage struct {
-	common
-	App, Action, Token, Username, Problem string
-	// SignUp and Forgot are where their links lead; "" for none.
-	SignUp, Forgot string
+// Unmet answers the browser when what waits for a sign-in demands more than this
+// person can prove.
+type Unmet func(w http.ResponseWriter, r *http.Request, p signin.Pending) error
+
+// flow is one look at, or answer to, a sign-in: what waits, and the secret of
+// this browser for it.
+type flow struct {
+	signin.Pending
+	secret string
+	// status, problem and username are what the page shows of an earlier answer:
+	// "" for none.
+	status            int
+	problem, username string
 }
 
-// SignIn shows the sign-in page of a flow: GET /login?flow=ID. It changes
-// nothing.
+// SignIn shows the page of the step that a flow waits in: GET /login?flow=ID. It
+// changes nothing.
 func (p *Pages) SignIn(w http.ResponseWriter, r *http.Request) error {
 	if err := httpx.CheckNavigation(r); err != nil {
 		return err
 	}
-	pending, secret, err := p.find(r)
-	if errors.Is(err, signin.ErrUsed) {
-		return p.used(w, pending)
-	}
-	if err != nil {
+	f, err := p.find(w, r)
+	switch {
+	case errors.Is(err, errAnswered):
+		return nil
+	case errors.Is(err, signin.ErrUsed):
+		return p.used(w, f.Pending)
+	case err != nil:
 		return err
 	}
-	return p.ask(w, pending, secret, attempt{username: pending.Hint, status: http.StatusOK})
+	f.username = f.Hint
+	return p.step(w, f)
 }
 
-// Answer takes the form of the sign-in page and hands a complete sign-in to
-// finish: POST /login?flow=ID.
-func (p *Pages) Answer(finish Finish) func(http.ResponseWriter, *http.Request) error {
+// Answer takes the form of such a page: POST /login?flow=ID. It hands a complete
+// sign-in to finish.
+func (p *Pages) Answer(finish Finish, unmet Unmet) func(http.ResponseWriter, *http.Request) error {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		form, err := p.readForm(w, r)
 		if err != nil {
 			return err
 		}
-		pending, secret, err := p.find(r)
+		f, err := p.find(w, r)
+		if errors.Is(err, errAnswered) {
+			return nil
+		}
 		used := errors.Is(err, signin.ErrUsed)
 		if err != nil && !used {
 			return err
 		}
-		if err := p.checkToken(form, secret, signInStep(pending.ID)); err != nil {
+		latest, err := p.checkStep(form, f)
+		if err != nil {
 			return err
 		}
 		if used {
-			return again(w, r, pending)
+			return again(w, r, f.Pending)
 		}
-		done, err := p.deps.Machine.Password(r.Context(), pending, secret, signin.Answer{
-			Username: form.Get("username"), Password: form.Get("password"), Address: p.deps.ClientIP(r),
-		})
-		if err == nil && pending.For == signin.ForAccount {
-			err = p.enter(w, r, done)
-		} else if err == nil {
-			err = finish(w, r, done)
+		if !latest {
+			p.goTo(w, r, p.SignInPath(f.ID))
+			return nil
 		}
-		return p.refused(w, r, refusal{pending: pending, secret: secret, username: form.Get("username"), err: err})
+		err = p.answer(w, r, f, form, finish)
+		if errors.Is(err, signin.ErrUnmet) && f.For == "" {
+			return unmet(w, r, f.Pending)
+		}
+		return p.refused(w, r, f, form.Get("username"), err)
 	}
 }
 
-// find returns the flow that the query names and the secret of this browser
-// for it. With signin.ErrUsed the flow is returned too.
-func (p *Pages) find(r *http.Request) (signin.Pending, string, error) {
+// answer hands the form to the machine, and what follows to the browser.
+func (p *Pages) answer(w http.ResponseWriter, r *http.Request, f flow, form httpx.Form, finish Finish) error {
+	next, err := p.deps.Machine.Answer(r.Context(), f.Pending, signin.Browser{
+		Secret: f.secret, Address: p.deps.ClientIP(r), Device: p.device.Read(r), Agent: r.UserAgent(),
+	}, answerOf(f.Step, form))
+	if err != nil {
+		return err
+	}
+	if next.Device != "" {
+		p.setDevice(w, next.Device)
+	}
+	switch {
+	case next.Done == nil:
+		p.goTo(w, r, p.SignInPath(f.ID))
+		return nil
+	case f.For == signin.ForAccount:
+		return p.enter(w, r, *next.Done)
+	}
+	return finish(w, r, *next.Done)
+}
+
+// answerOf reads the answer to a step out of its form.
+func answerOf(s signin.Step, form httpx.Form) signin.Answer {
+	trust := form.Get("trust") != ""
+	switch {
+	case form.Has("use"):
+		return signin.Choose{Kind: mfa.Kind(form.Get("use"))}
+	case form.Has("resend"):
+		return signin.Resend{}
+	case form.Get("passkey") != "":
+		return signin.Passkey{Response: []byte(form.Get("passkey")), Name: form.Get("name"), Trust: trust}
+	case s == signin.StepPassword:
+		return signin.Password{Username: form.Get("username"), Password: form.Get("password")}
+	case s == signin.StepNewPassword:
+		return signin.NewPassword{Password: form.Get("password")}
+	case s == signin.StepCodes:
+		return signin.Saved{}
+	}
+	return signin.Code{Code: form.Get("code"), Name: form.Get("name"), Trust: trust}
+}
+
+// find returns the flow that the query names. With signin.ErrUsed the flow is
+// returned too. A flow that goes on from a session which the browser has no more
+// begins anew: then the answer is written, and it returns errAnswered.
+func (p *Pages) find(w http.ResponseWriter, r *http.Request) (flow, error) {
 	query, err := httpx.ParseForm(r.URL.RawQuery)
 	if err != nil {
-		return signin.Pending{}, "", err
+		return flow{}, err
 	}
 	id := query.Get("flow")
-	secret := p.BrowserSecret(r, id)
-	pending, err := p.deps.Machine.Find(r.Context(), id, secret)
+	f := flow{secret: p.BrowserSecret(r, id), status: http.StatusOK}
+	f.Pending, err = p.deps.Machine.Find(r.Context(), id, f.secret)
 	if errors.Is(err, signin.ErrFlowNotFound) {
-		return signin.Pending{}, "", &httpx.Error{
-			Status: http.StatusBadRequest, Code: "stale_form", Err: err,
-			Public: "this sign-in page has expired, or was opened in another browser",
-		}
+		return flow{}, staleFlow(err)
 	}
-	return pending, secret, err
+	if err != nil || f.Demands() == "" {
+		return f, err
+	}
+	_, session, err := p.present(r)
+	if err != nil {
+		return flow{}, err
+	}
+	if session.ID != f.Demands() {
+		p.goTo(w, r, f.Restart)
+		return flow{}, errAnswered
+	}
+	return f, nil
 }
 
-// refusal is an answer that led to no sign-in.
-type refusal struct {
-	pending          signin.Pending
-	secret, username string
-	err              error
+func staleFlow(cause error) error {
+	return &httpx.Error{
+		Status: http.StatusBadRequest, Code: "stale_form", Err: cause,
+		Public: "this sign-in page has expired, or was opened in another browser",
+	}
 }
 
-// refused turns what the machine said into what the person sees; nil stays nil.
-func (p *Pages) refused(w http.ResponseWriter, r *http.Request, f refusal) error {
-	var limited *signin.LimitedError
-	switch {
-	case f.err == nil:
+// refused turns what the machine said of an answer into what the person sees;
+// nil stays nil.
+func (p *Pages) refused(w http.ResponseWriter, r *http.Request, f flow, username string, err error) error {
+	if err == nil {
 		return nil
-	case errors.Is(f.err, signin.ErrRefused):
+	}
+	if errors.Is(err, signin.ErrUsed) {
+		return again(w, r, f.Pending)
+	}
+	if errors.Is(err, signin.ErrMoved) || errors.Is(err, signin.ErrNotAsked) {
+		p.goTo(w, r, p.SignInPath(f.ID))
+		return nil
+	}
+	problem := problemOf(f.Step, err)
+	if problem == "" {
+		return refusal(err)
+	}
+	// A form to be filled in again: 422, not 401. The flow is looked up once
+	// more, because it may have a new challenge now.
+	f, err = p.find(w, r)
+	if errors.Is(err, errAnswered) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	f.status, f.problem, f.username = http.StatusUnprocessableEntity, problem, username
+	return p.step(w, f)
+}
+
+// problemOf returns what the form says when it is to be filled in again, "" for
+// what ends in a page of its own.
+func problemOf(s signin.Step, err error) string {
+	switch {
+	case errors.Is(err, signin.ErrRefused):
 		// One text for a stranger, a wrong password, a disabled and a waiting
-		// account. 422 and not 401: it is a form to be filled in again.
-		return p.ask(w, f.pending, f.secret, attempt{
-			username: f.username, status: http.StatusUnprocessableEntity,
-			problem: "This name and password do not match. Check both and try again.",
-		})
-	case errors.Is(f.err, signin.ErrMustChange):
-		return &httpx.Error{
-			Status: http.StatusForbidden, Code: "password_change_required", Err: f.err,
-			Public: "your password was set by somebody else and must be replaced before you can sign in; ask your administrator",
-		}
-	case errors.Is(f.err, signin.ErrUsed):
-		return again(w, r, f.pending)
-	case errors.Is(f.err, signin.ErrFlowNotFound), errors.Is(f.err, signin.ErrTooManyTries):
-		return &httpx.Error{
-			Status: http.StatusTooManyRequests, Code: "too_many_tries", Err: f.err,
-			Public: "this sign-in page takes no more answers",
-		}
-	case errors.As(f.err, &limited):
-		return &httpx.Error{
-			Status: http.StatusTooManyRequests, Code: "too_many_tries", Err: f.err,
-			RetryAfter: limited.RetryAfter, Public: "too many wrong passwords came from your network",
-		}
-	case errors.Is(f.err, signin.ErrBusy):
-		return &httpx.Error{
-			Status: http.StatusServiceUnavailable, RetryAfter: signin.BusyRetry, Err: f.err,
-			Public: "too many people are signing in at once",
-		}
+		// account.
+		return "This name and password do not match. Check both and try again."
+	case errors.Is(err, mfa.ErrName):
+		return "A name has at most 64 characters, all of them plain text."
+	case errors.Is(err, signin.ErrPassword):
+		return passwordProblem(err)
+	case errors.Is(err, signin.ErrWrongCode) && s == signin.StepSetUp:
+		return "That did not work. Check the code, or begin again, and mind that each code works once."
+	case errors.Is(err, signin.ErrWrongCode):
+		return "That was not right, or it has been used already. Try again with a new one."
 	}
-	return f.err
+	return ""
 }
 
-// attempt is what the form shows of an earlier answer.
-type attempt struct {
-	username, problem string
-	status            int
-}
-
-func (p *Pages) ask(w http.ResponseWriter, pending signin.Pending, secret string, a attempt) error {
-	title := "Sign in to " + pending.App
-	if a.problem != "" {
-		title = "Error: " + title
+// refusal is the page of an answer that leads no further.
+func refusal(err error) error {
+	page := func(status int, code, public string) *httpx.Error {
+		return &httpx.Error{Status: status, Code: code, Public: public, Err: err}
 	}
-	return p.show(w, view{status: a.status, name: "sign_in", destination: pending.Destination, data: signInPage{
-		common: p.common(title), App: pending.App, Action: p.SignInPath(pending.ID),
-		Token: p.token(secret, signInStep(pending.ID)), Username: a.username, Problem: a.problem,
-		SignUp: p.link(p.deps.SignUp, "/signup", pending.ID), Forgot: p.link(p.deps.Recovery, "/forgot", pending.ID),
-	}})
+	var limited *signin.LimitedError
+	var wait *mfa.WaitError
+	switch {
+	case errors.As(err, &limited):
+		e := page(http.StatusTooManyRequests, "too_many_tries", "too many wrong passwords came from your network")
+		e.RetryAfter = limited.RetryAfter
+		return e
+	case errors.As(err, &wait):
+		e := page(http.StatusTooManyRequests, "too_many_tries", "too many wrong codes were sent for your account")
+		e.RetryAfter = wait.RetryAfter
+		return e
+	case errors.Is(err, signin.ErrFlowNotFound):
+		return staleFlow(err)
+	case errors.Is(err, signin.ErrTooManyTries):
+		return page(http.StatusTooManyRequests, "too_many_tries", "this sign-in page takes no more answers")
+	case errors.Is(err, signin.ErrResetRequired):
+		return page(http.StatusForbidden, "password_reset_required", "your password has to be reset before you can sign in")
+	case errors.Is(err, signin.ErrNoFactor):
+		return page(http.StatusForbidden, "no_second_factor", "none of your second factors can be used; ask your administrator")
+	case errors.Is(err, signin.ErrUnmet):
+		return page(http.StatusForbidden, "second_factor_required", "you need a second factor and cannot set one up here; ask your administrator")
+	case errors.Is(err, signin.ErrBusy):
+		e := page(http.StatusServiceUnavailable, "", "too many people are signing in at once")
+		e.RetryAfter = signin.BusyRetry
+		return e
+	}
+	return err
 }
 
 type usedPage struct {
@@ -177,5 +270,3 @@ func (p *Pages) link(open bool, path, flow string) string {
 	}
 	return p.base + path + "?flow=" + url.QueryEscape(flow)
 }
-
-func signInStep(flow string) string { return "sign-in " + flow }

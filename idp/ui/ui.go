@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"gatehouse/idp/mfa"
 	"gatehouse/idp/pool"
 	"gatehouse/idp/signin"
 	"gatehouse/idp/sso"
@@ -21,6 +22,10 @@ type Deps struct {
 	// SSO and Pool tell who has signed in from a browser.
 	SSO  *sso.Keeper
 	Pool *pool.Pool
+	// Factors are people's second factors; DeviceLifetime is how long a browser
+	// keeps what it is remembered by.
+	Factors        *mfa.Factors
+	DeviceLifetime time.Duration
 	// BeginSession ends the flow of a complete sign-in and begins the browser's
 	// session; oidc.Handler has it.
 	BeginSession func(http.ResponseWriter, *http.Request, signin.Done) (sso.Session, error)
@@ -45,6 +50,7 @@ type Deps struct {
 type Pages struct {
 	deps   Deps
 	cookie sso.Cookie
+	device sso.Cookie
 	origin string
 	base   string
 }
@@ -55,7 +61,7 @@ func New(d Deps) *Pages {
 		d.Now = time.Now
 	}
 	return &Pages{
-		deps: d, cookie: sso.NewCookie(d.Issuer), origin: d.Issuer.Scheme + "://" + d.Issuer.Host,
+		deps: d, cookie: sso.NewCookie(d.Issuer), device: sso.NewDeviceCookie(d.Issuer), origin: d.Issuer.Scheme + "://" + d.Issuer.Host,
 		base: strings.TrimSuffix(d.Issuer.Path, "/"),
 	}
 }

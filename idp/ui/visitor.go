@@ -93,6 +93,9 @@ func (p *Pages) begin(w http.ResponseWriter, r *http.Request, ask signin.Ask) er
 			RetryAfter: limited.RetryAfter, Err: err,
 		}
 	}
+	if errors.Is(err, signin.ErrUnmet) || errors.Is(err, signin.ErrNoFactor) {
+		return refusal(err)
+	}
 	if err != nil {
 		return err
 	}

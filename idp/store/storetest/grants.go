@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"gatehouse/idp/risk"
 	"gatehouse/idp/signin"
 	"gatehouse/idp/sso"
 	"gatehouse/idp/token"
@@ -76,12 +77,21 @@ func flows(t *testing.T, s Store) {
 			t.Fatalf("no caller was try %d of %d", n, Callers)
 		}
 	}
-	f.Data, f.Tries = []byte{7}, 0
-	must(t, s.Flows().Update(ctx, f))
+	for what, was := range map[string]signin.Flow{
+		"another flow": {ID: "f2", Kind: f.Kind, Data: f.Data}, "another kind": {ID: f.ID, Kind: "used", Data: f.Data},
+		"older data": {ID: f.ID, Kind: f.Kind, Data: []byte{1}},
+	} {
+		if won, err := s.Flows().Advance(ctx, was, []byte{9}); won || err != nil {
+			t.Errorf("Advance from %s = %v, %v", what, won, err)
+		}
+	}
+	if won := atOnce(t, func(i int) (bool, error) { return s.Flows().Advance(ctx, f, []byte{7, byte(i)}) }); won != 1 {
+		t.Fatalf("%d callers went on from one step, want 1", won)
+	}
 	got, err = s.Flows().Find(ctx, "f1")
 	must(t, err)
-	f.Tries = Callers
-	same(t, "updated flow", got, f)
+	f.Data, f.Tries = got.Data, Callers
+	same(t, "advanced flow", got, f)
 	if won := atOnce(t, func(int) (bool, error) { return s.Flows().Delete(ctx, "f1") }); won != 1 {
 		t.Fatalf("%d callers finished one flow, want 1", won)
 	}
@@ -89,12 +99,14 @@ func flows(t *testing.T, s Store) {
 	wantErr(t, "Find", err, signin.ErrFlowNotFound)
 	_, err = s.Flows().CountTry(ctx, "f1")
 	wantErr(t, "CountTry", err, signin.ErrFlowNotFound)
-	wantErr(t, "Update", s.Flows().Update(ctx, f), signin.ErrFlowNotFound)
+	if won, err := s.Flows().Advance(ctx, f, []byte{8}); won || err != nil {
+		t.Errorf("Advance of a flow that has ended = %v, %v", won, err)
+	}
 }
 
 func tries(t *testing.T, s Store) {
 	ctx := t.Context()
-	try := signin.Try{Account: "alice", Now: t0, Free: 5, MaxWait: 15 * time.Minute}
+	try := risk.Try{Account: "alice", Now: t0, Free: 5, MaxWait: 15 * time.Minute}
 	let := atOnce(t, func(int) (bool, error) {
 		wait, err := s.Tries().Count(ctx, try)
 		return wait == 0, err

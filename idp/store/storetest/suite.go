@@ -13,6 +13,7 @@ import (
 	"gatehouse/idp/keys"
 	"gatehouse/idp/mfa"
 	"gatehouse/idp/pool"
+	"gatehouse/idp/risk"
 	"gatehouse/idp/signin"
 	"gatehouse/idp/sso"
 	"gatehouse/idp/token"
@@ -34,7 +35,7 @@ type Store interface {
 	Keys() keys.Rows
 	Sessions() sso.Sessions
 	Flows() signin.Flows
-	Tries() signin.Tries
+	Tries() risk.Tries
 	Codes() token.Codes
 	Families() token.Families
 	MFAPeople() mfa.People

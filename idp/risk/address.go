@@ -1,4 +1,4 @@
-package signin
+package risk
 
 import (
 	"container/list"
@@ -19,7 +19,7 @@ const (
 	forgetAtOnce = 4
 )
 
-// addresses counts what one address does: wrong passwords, pages opened. It
+// Addresses counts what one address does: wrong passwords, pages opened. It
 // lives in memory and stands before the queue of password checks: its task is
 // to keep one address from filling that queue, or the store, and not to protect
 // an account, for which tries are counted in the store.
@@ -27,8 +27,9 @@ const (
 // When the table is full, an address that came once goes before one that comes
 // often, and the one that has been quiet longest first: strangers, who are
 // cheap to invent in IPv6, do not push out those that are being counted. Every
-// step takes the same time, however many there are.
-type addresses struct {
+// step takes the same time, however many there are. It is safe for concurrent
+// use.
+type Addresses struct {
 	mu     sync.Mutex
 	limit  int
 	window time.Duration
@@ -46,15 +47,16 @@ type bucket struct {
 	often bool
 }
 
-func newAddresses(limit int, window time.Duration) *addresses {
-	return &addresses{limit: limit, window: window, seen: map[netip.Prefix]*list.Element{}, once: list.New(), often: list.New()}
+// NewAddresses returns a count that lets each address do limit things in window.
+func NewAddresses(limit int, window time.Duration) *Addresses {
+	return &Addresses{limit: limit, window: window, seen: map[netip.Prefix]*list.Element{}, once: list.New(), often: list.New()}
 }
 
-// take counts an event from addr, and for a password a failure, for now; give
+// Take counts an event from addr, and for a password a failure, for now; Give
 // takes that back. It returns how long the address must wait when it may not
 // try, else zero. An unknown address has a bucket of its own, so that it is not
 // unlimited.
-func (a *addresses) take(addr netip.Addr, now time.Time) time.Duration {
+func (a *Addresses) Take(addr netip.Addr, now time.Time) time.Duration {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	b := a.find(network(addr), now)
@@ -65,8 +67,8 @@ func (a *addresses) take(addr netip.Addr, now time.Time) time.Duration {
 	return 0
 }
 
-// give takes back one try that was not a failure.
-func (a *addresses) give(addr netip.Addr) {
+// Give takes back one try that was not a failure.
+func (a *Addresses) Give(addr netip.Addr) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if e := a.seen[network(addr)]; e != nil {
@@ -77,7 +79,7 @@ func (a *addresses) give(addr netip.Addr) {
 
 // find returns the bucket of an address, as full as it is now, and makes one for
 // a new address.
-func (a *addresses) find(key netip.Prefix, now time.Time) *bucket {
+func (a *Addresses) find(key netip.Prefix, now time.Time) *bucket {
 	e := a.seen[key]
 	if e == nil {
 		a.makeRoom(now)
@@ -101,7 +103,7 @@ func (a *addresses) find(key netip.Prefix, now time.Time) *bucket {
 
 // promote moves an address to those that come often, and when these are too
 // many the quietest of them back.
-func (a *addresses) promote(e *list.Element) {
+func (a *Addresses) promote(e *list.Element) {
 	b := a.once.Remove(e).(*bucket)
 	b.often = true
 	a.seen[b.key] = a.often.PushFront(b)
@@ -112,7 +114,7 @@ func (a *addresses) promote(e *list.Element) {
 	}
 }
 
-func (a *addresses) leak(b *bucket, now time.Time) {
+func (a *Addresses) leak(b *bucket, now time.Time) {
 	if passed := now.Sub(b.at); passed > 0 {
 		b.level = max(0, b.level-float64(a.limit)*float64(passed)/float64(a.window))
 		b.at = now
@@ -121,7 +123,7 @@ func (a *addresses) leak(b *bucket, now time.Time) {
 
 // makeRoom forgets a few addresses that have been quiet for a window, and if
 // that leaves no room, one that came once.
-func (a *addresses) makeRoom(now time.Time) {
+func (a *Addresses) makeRoom(now time.Time) {
 	for _, l := range []*list.List{a.once, a.often} {
 		for range forgetAtOnce {
 			last := l.Back()
@@ -137,7 +139,7 @@ func (a *addresses) makeRoom(now time.Time) {
 	}
 }
 
-func (a *addresses) forget(l *list.List, e *list.Element) {
+func (a *Addresses) forget(l *list.List, e *list.Element) {
 	delete(a.seen, l.Remove(e).(*bucket).key)
 }
 
