@@ -111,6 +111,7 @@ func provider(issuer string, gatewayTTL time.Duration, redirects ...string) stri
 	}
 	return fmt.Sprintf(`idp:
   issuer: %s%s
+  mfa: { groups: [] }
   bootstrap:
     groups:
       - { name: admins, precedence: 1 }
