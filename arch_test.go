@@ -74,7 +74,7 @@ var edges = []edge{
 	{"idp/oidc", "idp/token idp/client idp/signin idp/sso idp/pool idp/keys", "protocol; asks oidc.Pages for pages and never sees a password"},
 	{"idp/ui", "idp/pool idp/account idp/signin idp/sso", "pages; no tokens, no SQL"},
 	{"idp/cognito", "idp/pool idp/account idp/client idp/signin idp/token", "a wire shape without rules of its own"},
-	{"idp/admin", "idp/pool idp/account idp/client idp/signin idp/token", "a wire shape without rules of its own"},
+	{"idp/admin", "idp/pool idp/account idp/client idp/password idp/mfa idp/signin idp/sso idp/token", "a wire shape without rules of its own"},
 	{"idp/identitypool", "", "trusts tokens of any configured issuer, ours is not special"},
 	{
 		"idp/store/...",

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"gatehouse/idp/admin"
 	"gatehouse/idp/password"
 	"gatehouse/idp/pool"
 	"gatehouse/idp/signin"
@@ -41,6 +42,9 @@ type Config struct {
 	// and so how old the groups of a signed-in person may be: 1s to 1h.
 	// Default 10m.
 	GatewayTokenTTL time.Duration `yaml:"gateway_token_ttl"`
+	// Admin says who may use the REST interface below /admin/v1 of the issuer.
+	// Default: there is none.
+	Admin *admin.Config `yaml:"admin"`
 	// Bootstrap is what the store holds after a start, at least.
 	Bootstrap Bootstrap `yaml:"bootstrap"`
 }
@@ -98,8 +102,11 @@ func (c *Config) Check(r *conf.Report) {
 		r.Errorf(&c.GatewayTokenTTL, "idp.gateway_token_ttl is %s, want 1s to 1h", c.GatewayTokenTTL)
 	}
 	c.Pool.Check(r)
+	if c.Admin != nil {
+		c.Admin.Check(r)
+	}
 	c.Bootstrap.checkAttributes(r, pool.NewSchema(c.Pool))
-	c.Bootstrap.check(r, c.Password.MinLength)
+	c.Bootstrap.check(r, c)
 }
 
 // checkIssuer demands the one spelling of an issuer: clients compare it byte by

@@ -31,7 +31,9 @@ func NewDomain(cfg *Config, db *store.DB, sealer *keyring.Sealer, now func() tim
 		Ender: db, Journal: db, Hasher: hasher, MinPassword: cfg.Password.MinLength,
 		Schema: pool.NewSchema(cfg.Pool), SignInWith: cfg.Pool.SignInWith, Now: now,
 	})
-	clients := client.New(client.Parts{Rows: db.Clients(), Scopes: db.Scopes(), Ender: db, Journal: db, Now: now})
+	clients := client.New(client.Parts{
+		Rows: db.Clients(), Scopes: db.Scopes(), Ender: db, Journal: db, Machines: cfg.machines(), Now: now,
+	})
 	ring := keys.New(keys.Parts{Rows: db.Keys(), Sealer: sealer, Journal: db, Longest: client.MaxTTL, Now: now})
 	mint := token.New(token.Parts{
 		Issuer: cfg.Issuer.String(), Users: people, Clients: clients, Keys: ring, Codes: db.Codes(),

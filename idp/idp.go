@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"gatehouse/idp/admin"
 	"gatehouse/idp/oidc"
 	"gatehouse/idp/signin"
 	"gatehouse/idp/sso"
@@ -49,6 +50,8 @@ type Provider struct {
 	base   string
 	pages  *ui.Pages
 	routes map[string]route
+	// admin is nil where nobody administers by HTTP.
+	admin *admin.Handler
 }
 
 // route is what one path answers, by method.
@@ -81,6 +84,11 @@ func New(cfg Config, d Deps) (*Provider, error) {
 		NewSecret: ui.NewBrowserSecret, ClientIP: d.ClientIP, Shared: cfg.Shared(), Now: d.Now, Log: d.Log,
 	})
 	p.routes = p.table(endpoints)
+	if cfg.Admin != nil {
+		p.admin = admin.New(admin.Parts{
+			Config: *cfg.Admin, Mint: p.Mint, Pool: p.Pool, Clients: p.Clients, Events: d.DB, ClientIP: d.ClientIP, Log: d.Log,
+		})
+	}
 	return p, nil
 }
 
@@ -165,6 +173,9 @@ func (p *Provider) find(r *http.Request) http.Handler {
 		return refuse(&httpx.Error{Status: http.StatusForbidden, Public: "there is no service worker here"})
 	}
 	rest, ok := strings.CutPrefix(r.URL.EscapedPath(), p.base)
+	if ok && p.admin != nil && strings.HasPrefix(rest, admin.Prefix+"/") {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { p.admin.ServeHTTP(w, r, rest) })
+	}
 	found, known := p.routes[rest]
 	if !ok || !known {
 		return refuse(&httpx.Error{Status: http.StatusNotFound, Public: "the provider has no such page"})
