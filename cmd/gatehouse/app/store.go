@@ -54,6 +54,11 @@ func OpenStore(ctx context.Context, plan *Plan) (*Store, error) {
 // Close closes the database.
 func (s *Store) Close() error { return s.db.Close() }
 
+// Events returns up to limit events of the pool with a Seq above after, in order.
+func (s *Store) Events(ctx context.Context, after int64, limit int) ([]audit.Event, error) {
+	return s.db.EventsSince(ctx, after, limit)
+}
+
 // TokenKeys returns the provider's signing keys, with their private parts
 // sealed.
 func (s *Store) TokenKeys(ctx context.Context) ([]keys.Row, error) { return s.db.Keys().List(ctx) }
