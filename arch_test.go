@@ -78,7 +78,7 @@ var edges = []edge{
 	{"idp/identitypool", "", "trusts tokens of any configured issuer, ours is not special"},
 	{
 		"idp/store/...",
-		"idp/store idp/pool idp/client idp/account idp/mfa idp/risk idp/keys idp/token idp/sso idp/signin idp/federation idp/oidc",
+		"idp/store idp/notify idp/pool idp/client idp/account idp/mfa idp/risk idp/keys idp/token idp/sso idp/signin idp/federation idp/oidc",
 		"knows the rows of the domain, none of its pages",
 	},
 
@@ -104,6 +104,7 @@ var libraries = []outside{
 	{"golang.org/x/oauth2", "session/login idp/federation/...", "relying parties only"},
 	{"github.com/gorilla/securecookie", "session/...", "sealed cookies belong to the session"},
 	{"golang.org/x/crypto/argon2", "idp/password", "one place bounds what a hash may cost"},
+	{"github.com/wneessen/go-mail", "idp/notify", "one place writes headers"},
 	{"gopkg.in/yaml.v3", "internal/conf", "one YAML dialect, strict"},
 	{"go.yaml.in", "internal/conf", "one YAML dialect, strict"},
 	{"github.com/spf13/cobra", "cmd/gatehouse/...", "the command line stays at the door"},

@@ -11,6 +11,7 @@ import (
 
 	"gatehouse/idp/client"
 	"gatehouse/idp/keys"
+	"gatehouse/idp/notify"
 	"gatehouse/idp/pool"
 	"gatehouse/idp/signin"
 	"gatehouse/idp/sso"
@@ -31,6 +32,7 @@ type Store interface {
 	Clients() client.Rows
 	Scopes() client.ScopeRows
 	Keys() keys.Rows
+	Outbox() notify.Rows
 	Sessions() sso.Sessions
 	Flows() signin.Flows
 	Tries() signin.Tries
@@ -70,6 +72,8 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		{"RefreshTokenHasOneSuccessor", family},
 		{"EndingAUserEndsAllOfIt", ending},
 		{"ARevokedSessionTakesItsGrantsAlong", revokedSession},
+		{"MessagesAreClaimedForAWhile", messages},
+		{"MessageIsClaimedOnce", messagesAtOnce},
 		{"SweepLeavesWhatLives", sweep},
 	} {
 		t.Run(part.name, func(t *testing.T) { part.test(t, open(t)) })
