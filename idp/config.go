@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"gatehouse/idp/admin"
+	"gatehouse/idp/notify"
 	"gatehouse/idp/password"
 	"gatehouse/idp/pool"
 	"gatehouse/idp/signin"
@@ -45,6 +46,11 @@ type Config struct {
 	// Admin says who may use the REST interface below /admin/v1 of the issuer.
 	// Default: there is none.
 	Admin *admin.Config `yaml:"admin"`
+	// Mail says which server takes our mail; absent, no mail is sent, and what
+	// needs it is not offered.
+	Mail *notify.MailConfig `yaml:"mail"`
+	// SMS says which program sends text messages; absent, none are sent.
+	SMS *notify.SMSConfig `yaml:"sms"`
 	// Bootstrap is what the store holds after a start, at least.
 	Bootstrap Bootstrap `yaml:"bootstrap"`
 }

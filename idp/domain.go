@@ -1,15 +1,12 @@
 package idp
 
 import (
-	"time"
-
 	"gatehouse/idp/client"
 	"gatehouse/idp/keys"
+	"gatehouse/idp/notify"
 	"gatehouse/idp/password"
 	"gatehouse/idp/pool"
-	"gatehouse/idp/store"
 	"gatehouse/idp/token"
-	"gatehouse/internal/keyring"
 )
 
 // Domain is the provider without HTTP: what the command line works on, beside a
@@ -21,10 +18,18 @@ type Domain struct {
 	Mint    *token.Mint
 	// Hasher is the queue in front of all password checks; it counts them.
 	Hasher *password.Hasher
+	// Outbox takes messages to people. Only a server runs it.
+	Outbox *notify.Outbox
 }
 
-// NewDomain puts the domain together over an open store. A nil now is time.Now.
-func NewDomain(cfg *Config, db *store.DB, sealer *keyring.Sealer, now func() time.Time) Domain {
+// NewDomain puts the domain together over an open store. cfg has passed its
+// Check; of d it needs DB, Sealer, Now, Log, Demo and Mailbox.
+func NewDomain(cfg *Config, d Deps) (Domain, error) {
+	db, sealer, now := d.DB, d.Sealer, d.Now
+	outbox, err := newOutbox(cfg, d)
+	if err != nil {
+		return Domain{}, err
+	}
 	hasher := password.New(cfg.Password.options())
 	people := pool.New(pool.Parts{
 		Users: db.Users(), Groups: db.Groups(), Members: db.Members(), Tombstones: db.Tombstones(),
@@ -39,5 +44,5 @@ func NewDomain(cfg *Config, db *store.DB, sealer *keyring.Sealer, now func() tim
 		Issuer: cfg.Issuer.String(), Users: people, Clients: clients, Keys: ring, Codes: db.Codes(),
 		Families: db.Families(), Revocations: db, Journal: db, Sealer: sealer, Now: now,
 	})
-	return Domain{Pool: people, Clients: clients, Keys: ring, Mint: mint, Hasher: hasher}
+	return Domain{Pool: people, Clients: clients, Keys: ring, Mint: mint, Hasher: hasher, Outbox: outbox}, nil
 }

@@ -2,6 +2,7 @@ package idp
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/netip"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"gatehouse/idp/admin"
+	"gatehouse/idp/notify"
 	"gatehouse/idp/oidc"
 	"gatehouse/idp/signin"
 	"gatehouse/idp/sso"
@@ -35,6 +37,9 @@ type Deps struct {
 	ClientIP func(*http.Request) netip.Addr
 	// Demo shows on every page that it is a demo.
 	Demo bool
+	// Mailbox keeps messages instead of sending them, with Demo only; nil sends
+	// them as configured.
+	Mailbox *notify.Mailbox
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
 	// Log gets what the operator must know; nil discards it.
@@ -69,7 +74,11 @@ func New(cfg Config, d Deps) (*Provider, error) {
 	if d.ClientIP == nil {
 		d.ClientIP = remoteAddr
 	}
-	p := &Provider{Domain: NewDomain(&cfg, d.DB, d.Sealer, d.Now), cfg: cfg, deps: d, base: cfg.Issuer.Path}
+	domain, err := NewDomain(&cfg, d)
+	if err != nil {
+		return nil, fmt.Errorf("new provider: %w", err)
+	}
+	p := &Provider{Domain: domain, cfg: cfg, deps: d, base: cfg.Issuer.Path}
 	machine := signin.New(cfg.SignIn, signin.Parts{
 		Flows: d.DB.Flows(), Tries: d.DB.Tries(), Pool: p.Pool,
 		Sealer: d.Sealer, Now: d.Now, Log: d.Log,

@@ -170,8 +170,8 @@ var (
 	hostForm = regexp.MustCompile(`^[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?$`)
 )
 
-// check returns ErrInvalid with the reason, in words that tell nobody's secrets.
-func (m Message) check() error {
+// Check returns ErrInvalid with the reason, in words that tell nobody's secrets.
+func (m Message) Check() error {
 	invalid := func(why string) error { return fmt.Errorf("%w: %s", ErrInvalid, why) }
 	k, known := kinds[m.Kind]
 	switch {

@@ -134,7 +134,7 @@ func (o *Outbox) Has(c Channel) bool { return o.parts.Senders[c] != nil }
 // when that commits, and otherwise never was. ErrNoChannel, ErrInvalid. It does
 // not wait for any server.
 func (o *Outbox) Enqueue(ctx context.Context, m Message) error {
-	if err := m.check(); err != nil {
+	if err := m.Check(); err != nil {
 		return fmt.Errorf("enqueue message: %w", err)
 	}
 	if !o.Has(m.Channel) {
@@ -191,7 +191,7 @@ func (o *Outbox) open(r Row) (Message, error) {
 	if m.Kind != r.Kind || m.Channel != r.Channel {
 		return Message{}, fmt.Errorf("%w: it was changed", ErrInvalid)
 	}
-	return m, m.check()
+	return m, m.Check()
 }
 
 // Stats are the figures of one channel since the process began.
