@@ -103,6 +103,8 @@ var libraries = []outside{
 	{"github.com/coreos/go-oidc", "session/login idp/federation/...", "relying parties only"},
 	{"golang.org/x/oauth2", "session/login idp/federation/...", "relying parties only"},
 	{"github.com/gorilla/securecookie", "session/...", "sealed cookies belong to the session"},
+	{"github.com/go-webauthn/webauthn", "idp/mfa", "it is before 1.0: one place checks what it takes"},
+	{"github.com/boombuler/barcode", "idp/mfa", "one place draws"},
 	{"golang.org/x/crypto/argon2", "idp/password", "one place bounds what a hash may cost"},
 	{"github.com/wneessen/go-mail", "idp/notify", "one place writes headers"},
 	{"gopkg.in/yaml.v3", "internal/conf", "one YAML dialect, strict"},
@@ -117,7 +119,7 @@ var libraries = []outside{
 // forbidden says what a package must not import though others may.
 var forbidden = []outside{
 	{"net/http", "policy", "a rule sees a Query, not a request"},
-	{"net/http", "idp/pool idp/client idp/account idp/password idp/signin idp/token idp/keys", "the domain knows no protocol"},
+	{"net/http", "idp/pool idp/client idp/account idp/password idp/mfa idp/signin idp/token idp/keys", "the domain knows no protocol"},
 	{module + "internal/jose", "idp/pool idp/client idp/account idp/password idp/signin idp/ui", "tokens are made by idp/token alone"},
 	{module + "internal/httpx", "policy session", "they answer questions, not requests"},
 }

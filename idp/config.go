@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"gatehouse/idp/admin"
+	"gatehouse/idp/mfa"
 	"gatehouse/idp/notify"
 	"gatehouse/idp/password"
 	"gatehouse/idp/pool"
@@ -39,6 +40,8 @@ type Config struct {
 	Pool pool.Config `yaml:"pool"`
 	// Password says what a password must be and what checking one may cost.
 	Password Password `yaml:"password"`
+	// MFA says who needs a second factor and which there are.
+	MFA mfa.Config `yaml:"mfa"`
 	// GatewayTokenTTL is how long the tokens of the gateway's own client live,
 	// and so how old the groups of a signed-in person may be: 1s to 1h.
 	// Default 10m.
@@ -108,6 +111,7 @@ func (c *Config) Check(r *conf.Report) {
 		r.Errorf(&c.GatewayTokenTTL, "idp.gateway_token_ttl is %s, want 1s to 1h", c.GatewayTokenTTL)
 	}
 	c.Pool.Check(r)
+	c.MFA.CheckSenders(r, c.sendable()...)
 	if c.Admin != nil {
 		c.Admin.Check(r)
 	}

@@ -3,6 +3,7 @@ package idp
 import (
 	"gatehouse/idp/client"
 	"gatehouse/idp/keys"
+	"gatehouse/idp/mfa"
 	"gatehouse/idp/notify"
 	"gatehouse/idp/password"
 	"gatehouse/idp/pool"
@@ -16,6 +17,7 @@ type Domain struct {
 	Clients *client.Clients
 	Keys    *keys.Ring
 	Mint    *token.Mint
+	Factors *mfa.Factors
 	// Hasher is the queue in front of all password checks; it counts them.
 	Hasher *password.Hasher
 	// Outbox takes messages to people. Only a server runs it.
@@ -44,5 +46,11 @@ func NewDomain(cfg *Config, d Deps) (Domain, error) {
 		Issuer: cfg.Issuer.String(), Users: people, Clients: clients, Keys: ring, Codes: db.Codes(),
 		Families: db.Families(), Revocations: db, Journal: db, Sealer: sealer, Now: now,
 	})
-	return Domain{Pool: people, Clients: clients, Keys: ring, Mint: mint, Hasher: hasher, Outbox: outbox}, nil
+	mail, sms := messengers(outbox, cfg.Issuer.Hostname())
+	factors := mfa.New(cfg.MFA, mfa.Parts{
+		People: db.MFAPeople(), Secrets: db.MFASecrets(), Seals: db.MFASeals(), Recovery: db.MFARecovery(), Sent: db.MFASent(),
+		Passkeys: db.MFAPasskeys(), Devices: db.MFADevices(), Counts: db.MFACounts(), Spent: db.MFASpent(),
+		Ender: db, Journal: db, Sealer: sealer, Issuer: cfg.Issuer, Mail: mail, SMS: sms, Now: now,
+	})
+	return Domain{Pool: people, Clients: clients, Keys: ring, Mint: mint, Factors: factors, Hasher: hasher, Outbox: outbox}, nil
 }

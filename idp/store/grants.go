@@ -143,9 +143,10 @@ func (db *DB) endSession(ctx context.Context, id string) ([]string, error) {
 	return families, nil
 }
 
-// EndUser ends a user's sessions, codes and refresh families; see pool.Ender.
+// EndUser ends a user's sessions, codes and refresh families, and forgets the
+// user's devices; see pool.Ender and mfa.Ender.
 func (db *DB) EndUser(ctx context.Context, userID string) error {
-	return db.all(ctx, userID, qSessionDropUser, qCodesOfUser, qFamiliesOfUser)
+	return db.all(ctx, userID, qSessionDropUser, qCodesOfUser, qFamiliesOfUser, qDevicesOfOne)
 }
 
 // EndClient ends a client's codes and refresh families; see client.Ender.

@@ -16,6 +16,10 @@ const (
 	qSweepRevokes   = `DELETE FROM revocation WHERE expires <= $1`
 	qSweepFamilies  = `DELETE FROM grant_family WHERE expires <= $1`
 	qSweepTries     = `DELETE FROM signin_try WHERE latest <= $1 AND until <= $2`
+	qSweepSent      = `DELETE FROM mfa_sent WHERE expires <= $1`
+	qSweepDevices   = `DELETE FROM mfa_device WHERE expires <= $1`
+	qSweepSpent     = `DELETE FROM mfa_spent WHERE expires <= $1`
+	qSweepCounts    = `DELETE FROM mfa_count WHERE latest <= $1`
 	sweepEvery      = 10 * time.Minute
 	sweepAfterStart = time.Minute
 )
@@ -34,6 +38,10 @@ func (db *DB) Sweep(ctx context.Context) error {
 		{qSweepSessions, now},
 		{qSweepRevokes, now},
 		{qSweepFamilies, now.Add(-client.MaxTTL)},
+		{qSweepSent, now},
+		{qSweepDevices, now},
+		{qSweepSpent, now},
+		{qSweepCounts, now.Add(-keepTries)},
 	} {
 		// One transaction each: none of them holds the writer for long.
 		if _, err := db.exec(ctx, s.query, millis(s.until)); err != nil {

@@ -85,7 +85,7 @@ func (s *Store) TokenKeys(ctx context.Context) ([]keys.Row, error) { return s.db
 // has just been rotated.
 func (s *Store) Reseal(ctx context.Context) error {
 	return s.db.InTx(ctx, func(ctx context.Context) error {
-		return errors.Join(s.Keys.Reseal(ctx), s.db.Reseal(ctx, s.sealer))
+		return errors.Join(s.Keys.Reseal(ctx), s.Factors.Reseal(ctx), s.db.Reseal(ctx, s.sealer))
 	})
 }
 

@@ -12,6 +12,7 @@ import (
 	"gatehouse/idp/client"
 	"gatehouse/idp/keys"
 	"gatehouse/idp/notify"
+	"gatehouse/idp/mfa"
 	"gatehouse/idp/pool"
 	"gatehouse/idp/signin"
 	"gatehouse/idp/sso"
@@ -38,6 +39,15 @@ type Store interface {
 	Tries() signin.Tries
 	Codes() token.Codes
 	Families() token.Families
+	MFAPeople() mfa.People
+	MFASecrets() mfa.Secrets
+	MFASeals() mfa.Seals
+	MFARecovery() mfa.RecoveryCodes
+	MFASent() mfa.SentCodes
+	MFAPasskeys() mfa.Passkeys
+	MFADevices() mfa.Devices
+	MFACounts() mfa.Counts
+	MFASpent() mfa.Spent
 	EventsSince(ctx context.Context, seq int64, limit int) ([]audit.Event, error)
 	RevocationsSince(ctx context.Context, seq int64) ([]audit.Revoke, int64, error)
 	Changed() <-chan struct{}
@@ -75,6 +85,16 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		{"MessagesAreClaimedForAWhile", messages},
 		{"MessageIsClaimedOnce", messagesAtOnce},
 		{"SweepLeavesWhatLives", sweep},
+		{"PersonHasOneHandle", factorState},
+		{"TOTPStepIsUsedOnce", factorSecrets},
+		{"SealedSecretsAreListedAndResealed", factorSeals},
+		{"RecoveryCodeIsTakenOnce", recoveryCodes},
+		{"SentCodeIsBoundCountedAndTakenOnce", sentCodes},
+		{"PasskeyBelongsToOneAndItsCounterGoesForward", passkeys},
+		{"DeviceTokenRotatesOnce", devices},
+		{"CountsHoldAtOnce", counts},
+		{"ArtefactIsSpentOnce", spent},
+		{"FactorsGoWithTheirUser", factorsGoWithTheirUser},
 	} {
 		t.Run(part.name, func(t *testing.T) { part.test(t, open(t)) })
 	}

@@ -1,0 +1,4 @@
+package mfa
+
+// TOTPCode is what an authenticator app shows.
+var TOTPCode = totpCode
