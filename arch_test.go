@@ -74,11 +74,11 @@ var edges = []edge{
 	{"idp/oidc", "idp/token idp/client idp/signin idp/sso idp/pool idp/keys", "protocol; asks oidc.Pages for pages and never sees a password"},
 	{"idp/ui", "idp/pool idp/account idp/signin idp/sso idp/mfa", "pages; no tokens, no SQL"},
 	{"idp/cognito", "idp/pool idp/account idp/client idp/signin idp/token", "a wire shape without rules of its own"},
-	{"idp/admin", "idp/pool idp/account idp/client idp/signin idp/token", "a wire shape without rules of its own"},
+	{"idp/admin", "idp/pool idp/account idp/client idp/password idp/mfa idp/signin idp/sso idp/token", "a wire shape without rules of its own"},
 	{"idp/identitypool", "", "trusts tokens of any configured issuer, ours is not special"},
 	{
 		"idp/store/...",
-		"idp/store idp/pool idp/client idp/account idp/mfa idp/risk idp/keys idp/token idp/sso idp/signin idp/federation idp/oidc",
+		"idp/store idp/notify idp/pool idp/client idp/account idp/mfa idp/risk idp/keys idp/token idp/sso idp/signin idp/federation idp/oidc",
 		"knows the rows of the domain, none of its pages",
 	},
 
@@ -106,6 +106,7 @@ var libraries = []outside{
 	{"github.com/go-webauthn/webauthn", "idp/mfa", "it is before 1.0: one place checks what it takes"},
 	{"github.com/boombuler/barcode", "idp/mfa", "one place draws"},
 	{"golang.org/x/crypto/argon2", "idp/password", "one place bounds what a hash may cost"},
+	{"github.com/wneessen/go-mail", "idp/notify", "one place writes headers"},
 	{"gopkg.in/yaml.v3", "internal/conf", "one YAML dialect, strict"},
 	{"go.yaml.in", "internal/conf", "one YAML dialect, strict"},
 	{"github.com/spf13/cobra", "cmd/gatehouse/...", "the command line stays at the door"},

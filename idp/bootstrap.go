@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 
+	"gatehouse/idp/admin"
 	"gatehouse/idp/client"
 	"gatehouse/idp/pool"
 	"gatehouse/internal/audit"
@@ -22,7 +23,7 @@ func (p *Provider) Bootstrap(ctx context.Context) error {
 	ctx = audit.WithActor(ctx, audit.Actor{Name: "bootstrap"})
 	b := &p.cfg.Bootstrap
 	// In this order: scopes may name groups, clients scopes, users groups.
-	for _, step := range []func(context.Context, *Bootstrap) error{p.putGroups, p.putServers, p.putClients, p.addUsers} {
+	for _, step := range []func(context.Context, *Bootstrap) error{p.putGroups, p.putServers, p.putAdmin, p.putClients, p.addUsers} {
 		if err := step(ctx, b); err != nil {
 			return fmt.Errorf("bootstrap: %w", err)
 		}
@@ -174,7 +175,7 @@ func (p *Provider) pruneServers(ctx context.Context, b *Bootstrap) error {
 		return err
 	}
 	for _, have := range scopes {
-		stands := slices.ContainsFunc(b.ResourceServers, func(s ServerSeed) bool {
+		stands := have.Server == admin.Server || slices.ContainsFunc(b.ResourceServers, func(s ServerSeed) bool {
 			return slices.ContainsFunc(s.Scopes, func(sc ScopeSeed) bool { return sc.Name == have.Name })
 		})
 		if stands {
@@ -190,7 +191,7 @@ func (p *Provider) pruneServers(ctx context.Context, b *Bootstrap) error {
 		return err
 	}
 	for _, have := range servers {
-		if slices.ContainsFunc(b.ResourceServers, func(s ServerSeed) bool { return s.ID == have.ID }) {
+		if have.ID == admin.Server || slices.ContainsFunc(b.ResourceServers, func(s ServerSeed) bool { return s.ID == have.ID }) {
 			continue
 		}
 		if err := p.Clients.DeleteServer(ctx, have.ID); err != nil {

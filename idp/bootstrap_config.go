@@ -5,6 +5,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"gatehouse/idp/admin"
 	"gatehouse/idp/client"
 	"gatehouse/idp/pool"
 	"gatehouse/internal/conf"
@@ -149,10 +150,13 @@ type ScopeSeed struct {
 }
 
 // check reports what is wrong with the section.
-func (b *Bootstrap) check(r *conf.Report, minPassword int) {
+func (b *Bootstrap) check(r *conf.Report, c *Config) {
 	groups := b.checkGroups(r)
 	scopes := b.checkServers(r, groups)
-	b.checkUsers(r, groups, minPassword)
+	if c.Admin != nil {
+		scopes = append(scopes, admin.Rights()...)
+	}
+	b.checkUsers(r, groups, c.Password.MinLength)
 	b.checkClients(r, scopes)
 }
 

@@ -7,7 +7,9 @@ import (
 	"strings"
 	"time"
 
+	"gatehouse/idp/admin"
 	"gatehouse/idp/mfa"
+	"gatehouse/idp/notify"
 	"gatehouse/idp/password"
 	"gatehouse/idp/pool"
 	"gatehouse/idp/signin"
@@ -44,6 +46,14 @@ type Config struct {
 	// and so how old the groups of a signed-in person may be: 1s to 1h.
 	// Default 10m.
 	GatewayTokenTTL time.Duration `yaml:"gateway_token_ttl"`
+	// Admin says who may use the REST interface below /admin/v1 of the issuer.
+	// Default: there is none.
+	Admin *admin.Config `yaml:"admin"`
+	// Mail says which server takes our mail; absent, no mail is sent, and what
+	// needs it is not offered.
+	Mail *notify.MailConfig `yaml:"mail"`
+	// SMS says which program sends text messages; absent, none are sent.
+	SMS *notify.SMSConfig `yaml:"sms"`
 	// Bootstrap is what the store holds after a start, at least.
 	Bootstrap Bootstrap `yaml:"bootstrap"`
 }
@@ -101,10 +111,12 @@ func (c *Config) Check(r *conf.Report) {
 		r.Errorf(&c.GatewayTokenTTL, "idp.gateway_token_ttl is %s, want 1s to 1h", c.GatewayTokenTTL)
 	}
 	c.Pool.Check(r)
+	c.MFA.CheckSenders(r, c.sendable()...)
+	if c.Admin != nil {
+		c.Admin.Check(r)
+	}
 	c.Bootstrap.checkAttributes(r, pool.NewSchema(c.Pool))
-	// No part of the provider sends messages.
-	c.MFA.CheckSenders(r)
-	c.Bootstrap.check(r, c.Password.MinLength)
+	c.Bootstrap.check(r, c)
 }
 
 // checkIssuer demands the one spelling of an issuer: clients compare it byte by

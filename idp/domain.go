@@ -1,16 +1,13 @@
 package idp
 
 import (
-	"time"
-
 	"gatehouse/idp/client"
 	"gatehouse/idp/keys"
 	"gatehouse/idp/mfa"
+	"gatehouse/idp/notify"
 	"gatehouse/idp/password"
 	"gatehouse/idp/pool"
-	"gatehouse/idp/store"
 	"gatehouse/idp/token"
-	"gatehouse/internal/keyring"
 )
 
 // Domain is the provider without HTTP: what the command line works on, beside a
@@ -23,26 +20,37 @@ type Domain struct {
 	Factors *mfa.Factors
 	// Hasher is the queue in front of all password checks; it counts them.
 	Hasher *password.Hasher
+	// Outbox takes messages to people. Only a server runs it.
+	Outbox *notify.Outbox
 }
 
-// NewDomain puts the domain together over an open store. A nil now is time.Now.
-func NewDomain(cfg *Config, db *store.DB, sealer *keyring.Sealer, now func() time.Time) Domain {
+// NewDomain puts the domain together over an open store. cfg has passed its
+// Check; of d it needs DB, Sealer, Now, Log, Demo and Mailbox.
+func NewDomain(cfg *Config, d Deps) (Domain, error) {
+	db, sealer, now := d.DB, d.Sealer, d.Now
+	outbox, err := newOutbox(cfg, d)
+	if err != nil {
+		return Domain{}, err
+	}
 	hasher := password.New(cfg.Password.options())
 	people := pool.New(pool.Parts{
 		Users: db.Users(), Groups: db.Groups(), Members: db.Members(), Tombstones: db.Tombstones(),
 		Ender: db, Journal: db, Hasher: hasher, MinPassword: cfg.Password.MinLength,
 		Schema: pool.NewSchema(cfg.Pool), SignInWith: cfg.Pool.SignInWith, Now: now,
 	})
-	clients := client.New(client.Parts{Rows: db.Clients(), Scopes: db.Scopes(), Ender: db, Journal: db, Now: now})
+	clients := client.New(client.Parts{
+		Rows: db.Clients(), Scopes: db.Scopes(), Ender: db, Journal: db, Machines: cfg.machines(), Now: now,
+	})
 	ring := keys.New(keys.Parts{Rows: db.Keys(), Sealer: sealer, Journal: db, Longest: client.MaxTTL, Now: now})
 	mint := token.New(token.Parts{
 		Issuer: cfg.Issuer.String(), Users: people, Clients: clients, Keys: ring, Codes: db.Codes(),
 		Families: db.Families(), Revocations: db, Journal: db, Sealer: sealer, Now: now,
 	})
+	mail, sms := messengers(outbox, cfg.Issuer.Hostname())
 	factors := mfa.New(cfg.MFA, mfa.Parts{
 		People: db.MFAPeople(), Secrets: db.MFASecrets(), Seals: db.MFASeals(), Recovery: db.MFARecovery(), Sent: db.MFASent(),
 		Passkeys: db.MFAPasskeys(), Devices: db.MFADevices(), Counts: db.MFACounts(), Spent: db.MFASpent(),
-		Ender: db, Journal: db, Sealer: sealer, Issuer: cfg.Issuer, Now: now,
+		Ender: db, Journal: db, Sealer: sealer, Issuer: cfg.Issuer, Mail: mail, SMS: sms, Now: now,
 	})
-	return Domain{Pool: people, Clients: clients, Keys: ring, Mint: mint, Factors: factors, Hasher: hasher}
+	return Domain{Pool: people, Clients: clients, Keys: ring, Mint: mint, Factors: factors, Hasher: hasher, Outbox: outbox}, nil
 }

@@ -2,6 +2,7 @@ package idp
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/netip"
@@ -10,6 +11,8 @@ import (
 	"strings"
 	"time"
 
+	"gatehouse/idp/admin"
+	"gatehouse/idp/notify"
 	"gatehouse/idp/oidc"
 	"gatehouse/idp/signin"
 	"gatehouse/idp/sso"
@@ -34,6 +37,9 @@ type Deps struct {
 	ClientIP func(*http.Request) netip.Addr
 	// Demo shows on every page that it is a demo.
 	Demo bool
+	// Mailbox keeps messages instead of sending them, with Demo only; nil sends
+	// them as configured.
+	Mailbox *notify.Mailbox
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
 	// Log gets what the operator must know; nil discards it.
@@ -49,6 +55,8 @@ type Provider struct {
 	base   string
 	pages  *ui.Pages
 	routes map[string]route
+	// admin is nil where nobody administers by HTTP.
+	admin *admin.Handler
 }
 
 // route is what one path answers, by method.
@@ -66,7 +74,11 @@ func New(cfg Config, d Deps) (*Provider, error) {
 	if d.ClientIP == nil {
 		d.ClientIP = remoteAddr
 	}
-	p := &Provider{Domain: NewDomain(&cfg, d.DB, d.Sealer, d.Now), cfg: cfg, deps: d, base: cfg.Issuer.Path}
+	domain, err := NewDomain(&cfg, d)
+	if err != nil {
+		return nil, fmt.Errorf("new provider: %w", err)
+	}
+	p := &Provider{Domain: domain, cfg: cfg, deps: d, base: cfg.Issuer.Path}
 	machine := signin.New(cfg.SignIn, signin.Parts{
 		Flows: d.DB.Flows(), Tries: d.DB.Tries(), Pool: p.Pool, Factors: p.Factors, Journal: d.DB,
 		Sealer: d.Sealer, Now: d.Now, Log: d.Log,
@@ -87,6 +99,11 @@ func New(cfg Config, d Deps) (*Provider, error) {
 		NewSecret: ui.NewBrowserSecret, ClientIP: d.ClientIP, Shared: cfg.Shared(), Now: d.Now, Log: d.Log,
 	})
 	p.routes = p.table(endpoints)
+	if cfg.Admin != nil {
+		p.admin = admin.New(admin.Parts{
+			Config: *cfg.Admin, Mint: p.Mint, Pool: p.Pool, Clients: p.Clients, Events: d.DB, ClientIP: d.ClientIP, Log: d.Log,
+		})
+	}
 	return p, nil
 }
 
@@ -175,6 +192,9 @@ func (p *Provider) find(r *http.Request) http.Handler {
 		return refuse(&httpx.Error{Status: http.StatusForbidden, Public: "there is no service worker here"})
 	}
 	rest, ok := strings.CutPrefix(r.URL.EscapedPath(), p.base)
+	if ok && p.admin != nil && strings.HasPrefix(rest, admin.Prefix+"/") {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { p.admin.ServeHTTP(w, r, rest) })
+	}
 	found, known := p.routes[rest]
 	if !ok || !known {
 		return refuse(&httpx.Error{Status: http.StatusNotFound, Public: "the provider has no such page"})

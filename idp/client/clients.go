@@ -51,6 +51,9 @@ type Parts struct {
 	Scopes  ScopeRows
 	Ender   Ender
 	Journal audit.Journal
+	// Machines are scopes tied to groups that a client, by its id, is given for
+	// itself all the same. Nil for none.
+	Machines map[string][]string
 	// Now is the clock; default time.Now.
 	Now func() time.Time
 }

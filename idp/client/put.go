@@ -200,11 +200,18 @@ func (c *Clients) Allowed(ctx context.Context, cl Client, wanted, groups []strin
 }
 
 // AllowedMachine is Allowed for a client that acts for nobody: no scope of OpenID
-// Connect and none tied to groups.
+// Connect, and none tied to groups but those that Parts.Machines says.
 func (c *Clients) AllowedMachine(ctx context.Context, cl Client, wanted []string) ([]string, error) {
 	allowed, err := c.Allowed(ctx, cl, wanted, nil)
 	if err != nil {
 		return nil, err
 	}
-	return slices.DeleteFunc(allowed, Standard), nil
+	allowed = slices.DeleteFunc(allowed, Standard)
+	for _, name := range c.has.Machines[cl.ID] {
+		wants := slices.Contains(wanted, name) && slices.Contains(cl.Scopes, name)
+		if wants && !cl.Public && !slices.Contains(allowed, name) {
+			allowed = append(allowed, name)
+		}
+	}
+	return allowed, nil
 }

@@ -142,8 +142,6 @@ func (f *Factors) verifyNew(ctx context.Context, c ceremony, response []byte) (*
 		return nil, refused("public key is too long")
 	case len(data.CredentialID) == 0 || len(data.CredentialID) > maxCredentialID:
 		return nil, refused("credential id has a wrong length")
-	case !bytes.Equal(data.CredentialID, parsed.RawID):
-		return nil, refused("credential ids differ")
 	case parsed.Response.CollectedClientData.Origin != origin(f.has.Issuer):
 		return nil, refused("wrong origin")
 	}

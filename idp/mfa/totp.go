@@ -4,7 +4,7 @@ import (
 	"context"
 	"crypto/hmac"
 	"crypto/rand"
-	"crypto/sha1" //nolint:gosec // RFC 6238 with SHA-1 is what every app can do
+	"crypto/sha1"
 	"crypto/subtle"
 	"encoding/base32"
 	"encoding/binary"
@@ -21,7 +21,8 @@ const (
 	totpSecret = 20 // bytes, the length of a SHA-1 key (RFC 4226 §4, R6)
 )
 
-// totpCode returns the code of key at a time step (RFC 4226 §5.3).
+// totpCode returns the code of key at a time step (RFC 4226 §5.3). SHA-1 is what
+// every app can do; as a MAC it is not broken.
 func totpCode(key []byte, step int64) string {
 	mac := hmac.New(sha1.New, key)
 	binary.Write(mac, binary.BigEndian, step)
@@ -83,13 +84,7 @@ func (f *Factors) BeginTOTP(who Person) (TOTPSetup, error) {
 	if err != nil {
 		return TOTPSetup{}, fmt.Errorf("begin set-up: %w", err)
 	}
-	secret := base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(key)
-	uri := otpauth(f.has.Issuer.Host, who.Name, secret)
-	image, err := qr(uri)
-	if err != nil {
-		return TOTPSetup{}, fmt.Errorf("begin set-up: %w", err)
-	}
-	return TOTPSetup{Artefact: sealed, Secret: secret, URI: uri, QR: image}, nil
+	return f.shown(who, key, sealed)
 }
 
 // ShowTOTP returns the same set-up again, for a page that is shown once more
@@ -99,7 +94,11 @@ func (f *Factors) ShowTOTP(who Person, sealed []byte) (TOTPSetup, error) {
 	if err != nil {
 		return TOTPSetup{}, err
 	}
-	secret := base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(a.Key)
+	return f.shown(who, a.Key, sealed)
+}
+
+func (f *Factors) shown(who Person, key, sealed []byte) (TOTPSetup, error) {
+	secret := base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(key)
 	uri := otpauth(f.has.Issuer.Host, who.Name, secret)
 	image, err := qr(uri)
 	if err != nil {

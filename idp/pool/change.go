@@ -215,6 +215,21 @@ func (p *Pool) RequireReset(ctx context.Context, id string) error {
 	})
 }
 
+// SignOut ends every session and token of the user.
+func (p *Pool) SignOut(ctx context.Context, id string) error {
+	err := p.has.Journal.InTx(ctx, func(ctx context.Context) error {
+		u, err := p.has.Users.Get(ctx, id)
+		if err != nil {
+			return err
+		}
+		return p.end(ctx, u, "user.signed_out", nil)
+	})
+	if err != nil {
+		return fmt.Errorf("sign out user %s: %w", id, err)
+	}
+	return nil
+}
+
 // Disable keeps the user from signing in and ends every session and token.
 func (p *Pool) Disable(ctx context.Context, id string) error {
 	return p.change(ctx, id, "user.disabled", func(u *User) (bool, error) {

@@ -22,6 +22,8 @@ type Readings struct {
 	AccessLog *AccessLog
 	// Principals is nil when credentials are not remembered.
 	Principals *Principals
+	// Messages are those to people, by channel.
+	Messages []Messages
 }
 
 // Bundle is what is known of getting one bundle.
@@ -62,6 +64,15 @@ type Principals struct {
 	Entries, Bytes uint64
 }
 
+// Messages is what became of the messages of one channel.
+type Messages struct {
+	// Channel is email or sms.
+	Channel string
+	// Sent were delivered, Postponed are tries that failed and are repeated, and
+	// Failed were given up. Waiting are in the outbox now.
+	Sent, Postponed, Failed, Waiting uint64
+}
+
 // Remembered is how often one kind of credential was known from before.
 type Remembered struct {
 	// Hits were known and Misses were not. Evictions were forgotten for want of
@@ -95,6 +106,10 @@ var (
 		"Credentials that are remembered now.")
 	principalBytes = describe("principal_cache_bytes",
 		"About how many bytes the remembered credentials take.")
+	messageEvents = describe("message_deliveries_total",
+		"Tries to deliver messages to people, by channel (email, sms) and outcome: sent, postponed (to be tried again), failed (given up).", "channel", "outcome")
+	messagesWaiting = describe("messages_waiting",
+		"Messages to people that wait to be delivered, by channel.", "channel")
 	shadowDecisions = describe("shadow_decisions_total",
 		"Decisions of the shadow policy, by outcome: same as the live one, different, dropped (not compared).", "outcome")
 )
@@ -107,7 +122,7 @@ func describe(name, help string, labels ...string) *prometheus.Desc {
 func (readings) Describe(to chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		memoryHits, memoryMisses, bundleSuccess, bundleErrors, logEvents, shadowDecisions, accessEvents,
-		principalHits, principalMisses, principalEvictions, principalEntries, principalBytes,
+		principalHits, principalMisses, principalEvictions, principalEntries, principalBytes, messageEvents, messagesWaiting,
 	} {
 		to <- d
 	}
@@ -144,6 +159,12 @@ func (read readings) Collect(to chan<- prometheus.Metric) {
 		count(accessEvents, a.Written, "written")
 		count(accessEvents, a.Dropped, "dropped")
 		count(accessEvents, a.Failed, "failed")
+	}
+	for _, m := range now.Messages {
+		count(messageEvents, m.Sent, m.Channel, "sent")
+		count(messageEvents, m.Postponed, m.Channel, "postponed")
+		count(messageEvents, m.Failed, m.Channel, "failed")
+		to <- prometheus.MustNewConstMetric(messagesWaiting, prometheus.GaugeValue, float64(m.Waiting), m.Channel)
 	}
 	if p := now.Principals; p != nil {
 		p.collect(to)

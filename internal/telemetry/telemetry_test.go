@@ -32,6 +32,7 @@ func full() Readings {
 
 		AccessLog:  &AccessLog{Written: 8, Dropped: 9, Failed: 10},
 		Principals: &Principals{Session: Remembered{11, 12, 13}, Bearer: Remembered{14, 15, 16}, Entries: 17, Bytes: 18},
+		Messages:   []Messages{{Channel: "email", Sent: 19, Postponed: 20, Failed: 21, Waiting: 22}},
 	}
 }
 

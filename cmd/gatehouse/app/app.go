@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"gatehouse/idp"
+	"gatehouse/idp/notify"
 	"gatehouse/internal/accesslog"
 	"gatehouse/internal/heap"
 	"gatehouse/internal/inproc"
@@ -39,6 +40,8 @@ type Options struct {
 	// DemoPasswords are the passwords that users of a demo must have, by
 	// username.
 	DemoPasswords map[string]string
+	// Mailbox keeps a demo's messages; nil makes one that nobody sees.
+	Mailbox *notify.Mailbox
 	// Listeners are open already; without them the configuration's are opened.
 	Listeners []net.Listener
 }

@@ -8,10 +8,12 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"gopkg.in/yaml.v3"
 
+	"gatehouse/idp/notify"
 	"gatehouse/policy"
 	"gatehouse/proxy"
 	"gatehouse/proxy/identity"
@@ -72,6 +74,9 @@ func TestDefaultsInTheExampleAreTheDefaults(t *testing.T) {
 	same("idp.signin", g.IDP.SignIn, a.IDP.SignIn)
 	g.IDP.Password.Parallel = a.IDP.Password.Parallel // it follows the machine
 	same("idp.password", g.IDP.Password, a.IDP.Password)
+	same("idp.mail.timeout", g.IDP.Mail.Timeout, 10*time.Second)
+	same("idp.mail.tls", g.IDP.Mail.TLS, notify.StartTLS)
+	same("idp.sms.timeout", g.IDP.SMS.Timeout, 3*time.Second)
 	same("idp.bootstrap.prune", g.IDP.Bootstrap.Prune, a.IDP.Bootstrap.Prune)
 	sent, kept := *g.Upstreams["orders"], *a.Upstreams["app"]
 	sent.Pos, sent.URL, sent.CA, sent.ServerName = kept.Pos, kept.URL, "", "" // these are examples
@@ -169,6 +174,8 @@ func placeExample(t *testing.T, text string) string {
 	}
 	write("policy/orders.rego", "package orders\n\nallow if input.request.method == \"GET\"\n")
 	write("data/tenants.yaml", "acme: { region: eu }\n")
+	write("secrets/internal-ca.pem", newAuthority(t))
+	write("mail/reset_password.subject.txt", "Your new password\n")
 	write("next.yaml", "public_url: http://app.localhost\nupstreams: { app: http://127.0.0.1:9 }\nroutes: [{ name: health, match: { path: /healthz }, allow: anyone }]\n")
 	write("gatehouse.yaml", text)
 	return filepath.Join(dir, "gatehouse.yaml")

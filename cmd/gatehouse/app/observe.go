@@ -130,6 +130,13 @@ func (a *App) readingsOfTraffic(r *telemetry.Readings) {
 		st := a.access.Stats()
 		r.AccessLog = &telemetry.AccessLog{Written: st.Written, Dropped: st.Dropped, Failed: st.Failed}
 	}
+	if a.provider != nil {
+		for channel, st := range a.provider.Outbox.Stats() {
+			r.Messages = append(r.Messages, telemetry.Messages{
+				Channel: string(channel), Sent: st.Sent, Postponed: st.Postponed, Failed: st.Failed, Waiting: st.Waiting,
+			})
+		}
+	}
 	if a.principals != nil {
 		st := a.principals.Stats()
 		of := func(k principal.Kind) telemetry.Remembered {

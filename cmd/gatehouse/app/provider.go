@@ -8,6 +8,7 @@ import (
 	"runtime/debug"
 
 	"gatehouse/idp"
+	"gatehouse/idp/notify"
 	"gatehouse/idp/store"
 	"gatehouse/internal/inproc"
 	"gatehouse/internal/keyring"
@@ -28,15 +29,24 @@ func (a *App) openProvider(ctx context.Context, o Options) (*store.DB, error) {
 	}
 	a.closers = append(a.closers, db.Close)
 	a.tasks = append(a.tasks, db.Run)
-	a.provider, err = idp.New(*c.IDP, idp.Deps{DB: db, Sealer: sealer, ClientIP: clientIP, Demo: o.Demo, Log: a.log})
+	a.provider, err = idp.New(*c.IDP, idp.Deps{DB: db, Sealer: sealer, ClientIP: clientIP, Demo: o.Demo, Mailbox: mailbox(o), Log: a.log})
 	if err != nil {
 		return nil, err
 	}
+	a.tasks = append(a.tasks, a.provider.Outbox.Run)
 	a.gatewaySecret = gatewaySecret(sealer)
 	if err := a.provider.Bootstrap(ctx); err != nil {
 		return nil, err
 	}
 	return db, a.keepDemoPasswords(ctx, o.DemoPasswords)
+}
+
+// mailbox is where the messages of a demo go.
+func mailbox(o Options) *notify.Mailbox {
+	if o.Demo && o.Mailbox == nil {
+		return notify.NewMailbox(nil)
+	}
+	return o.Mailbox
 }
 
 // clientIP is the address of the browser: the gate has put it there. A call of

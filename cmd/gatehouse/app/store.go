@@ -10,6 +10,7 @@ import (
 
 	"gatehouse/idp"
 	"gatehouse/idp/keys"
+	"gatehouse/idp/notify"
 	"gatehouse/idp/store"
 	"gatehouse/internal/audit"
 	"gatehouse/internal/keyring"
@@ -48,11 +49,33 @@ func OpenStore(ctx context.Context, plan *Plan) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Store{Domain: idp.NewDomain(c.IDP, db, sealer, nil), db: db, sealer: sealer}, nil
+	domain, err := newDomain(ctx, c.IDP, db, sealer)
+	if err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return &Store{Domain: domain, db: db, sealer: sealer}, nil
+}
+
+// newDomain is the domain of the command line: what it enqueues, the server sends.
+func newDomain(ctx context.Context, cfg *idp.Config, db *store.DB, sealer *keyring.Sealer) (idp.Domain, error) {
+	d := idp.Deps{DB: db, Sealer: sealer}
+	var err error
+	if d.Demo, err = db.Demo(ctx); err != nil {
+		return idp.Domain{}, err
+	}
+	if d.Demo {
+		d.Mailbox = notify.NewMailbox(nil)
+	}
+	return idp.NewDomain(cfg, d)
 }
 
 // Close closes the database.
 func (s *Store) Close() error { return s.db.Close() }
+
+// Events returns up to limit events of the pool with a Seq above after, in order.
+func (s *Store) Events(ctx context.Context, after int64, limit int) ([]audit.Event, error) {
+	return s.db.EventsSince(ctx, after, limit)
+}
 
 // TokenKeys returns the provider's signing keys, with their private parts
 // sealed.

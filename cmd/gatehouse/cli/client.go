@@ -16,7 +16,7 @@ import (
 
 func newClient(s *settings) *cobra.Command {
 	return noun("client", "App clients: programs that get tokens",
-		clientAdd(s), clientList(s), clientShow(s), clientSecret(s), clientDelete(s))
+		clientAdd(s), clientList(s), clientShow(s), clientSet(s), clientSecret(s), clientDelete(s))
 }
 
 // clientJSON is an app client as printed; Secret only where it was just made.
@@ -81,9 +81,15 @@ func clientAdd(s *settings) *cobra.Command {
 			})
 		},
 	}
+	cmd.Flags().BoolVar(&c.Public, "public", false, "a client that cannot keep a secret: a browser or a phone")
+	clientFlags(cmd, &c)
+	return cmd
+}
+
+// clientFlags are the flags of what can be changed of a client.
+func clientFlags(cmd *cobra.Command, c *client.Client) {
 	f := cmd.Flags()
 	f.StringVar(&c.Name, "name", "", "display `NAME`")
-	f.BoolVar(&c.Public, "public", false, "a client that cannot keep a secret: a browser or a phone")
 	f.StringSliceVar(&c.Grants, "grant", nil, "`GRANT` it may use: authorization_code, refresh_token, client_credentials (default: the first two)")
 	f.StringSliceVar(&c.Scopes, "scope", nil, "`SCOPE` it may ask for; may be repeated")
 	f.StringSliceVar(&c.RedirectURIs, "redirect-uri", nil, "`URI` a code may be sent to, compared exactly; may be repeated")
@@ -91,7 +97,53 @@ func clientAdd(s *settings) *cobra.Command {
 	f.DurationVar(&c.AccessTTL, "access-ttl", client.DefaultTTL, "life of its access tokens, 5m to 24h")
 	f.DurationVar(&c.IDTTL, "id-ttl", client.DefaultTTL, "life of its ID tokens, 5m to 24h")
 	f.DurationVar(&c.RefreshTTL, "refresh-ttl", client.DefaultRefreshTTL, "life of a refresh token and all that follow it")
+	f.StringSliceVar(&c.ReadAttributes, "read-attribute", nil, "`NAME` of an attribute it is told (default: all but custom ones); may be repeated")
+	f.StringSliceVar(&c.WriteAttributes, "write-attribute", nil, "`NAME` of an attribute people may change through it (default: all but custom ones); may be repeated")
+	f.BoolVar(&c.NoRevocation, "no-revocation", false, "turn the revocation endpoint off for it")
+}
+
+// clientSet replaces what its flags name.
+func clientSet(s *settings) *cobra.Command {
+	var n client.Client
+	cmd := &cobra.Command{
+		Use: "set ID", Short: "Change an app client; what no flag names stays", Args: cobra.ExactArgs(1),
+		Long:    "Change an app client. A flag that may be repeated replaces the whole list. What\nwas issued to the client ends when it loses a grant or a scope.",
+		Example: "  gatehouse client set spa --scope openid --scope email --access-ttl 15m",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return s.withStore(cmd.Context(), func(ctx context.Context, st *app.Store) error {
+				c, err := st.Clients.Find(ctx, args[0])
+				if err != nil {
+					return problems(fmt.Errorf("find client %s: %w", args[0], err))
+				}
+				replace(cmd, &c, n)
+				if err := knownScopes(ctx, st, n.Scopes); err != nil {
+					return err
+				}
+				if err := st.Clients.Update(ctx, c); err != nil {
+					return problems(fmt.Errorf("change client %s: %w", c.ID, err))
+				}
+				return s.done("client %s changed", c.ID)
+			})
+		},
+	}
+	clientFlags(cmd, &n)
 	return cmd
+}
+
+// replace takes from n what the flags of cmd have set.
+func replace(cmd *cobra.Command, c *client.Client, n client.Client) {
+	for flag, take := range map[string]func(){
+		"name": func() { c.Name = n.Name }, "grant": func() { c.Grants = n.Grants }, "scope": func() { c.Scopes = n.Scopes },
+		"redirect-uri": func() { c.RedirectURIs = n.RedirectURIs }, "sign-out-uri": func() { c.SignOutURIs = n.SignOutURIs },
+		"access-ttl": func() { c.AccessTTL = n.AccessTTL }, "id-ttl": func() { c.IDTTL = n.IDTTL },
+		"refresh-ttl":    func() { c.RefreshTTL = n.RefreshTTL },
+		"read-attribute": func() { c.ReadAttributes = n.ReadAttributes }, "write-attribute": func() { c.WriteAttributes = n.WriteAttributes },
+		"no-revocation": func() { c.NoRevocation = n.NoRevocation },
+	} {
+		if cmd.Flags().Changed(flag) {
+			take()
+		}
+	}
 }
 
 // knownScopes refuses a scope that does not exist: a client that lists it would

@@ -15,6 +15,7 @@ import (
 
 	"gatehouse/cmd/gatehouse/app"
 	"gatehouse/cmd/gatehouse/demo"
+	"gatehouse/idp/notify"
 	"gatehouse/internal/heap"
 
 	"github.com/spf13/cobra"
@@ -169,7 +170,7 @@ func (s *settings) openDemo(ctx context.Context, place demoPlace, home *demo.Hom
 	}
 	log := slog.New(slog.NewTextHandler(s.Err, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	slog.SetDefault(log) // net/http and its transports speak through it
-	running, err := app.Open(ctx, plan, app.Options{Log: log, Version: Version, Demo: true, DemoPasswords: home.Passwords, Listeners: place.listeners})
+	running, err := app.Open(ctx, plan, app.Options{Log: log, Version: Version, Demo: true, DemoPasswords: home.Passwords, Mailbox: notify.NewMailbox(s.Out), Listeners: place.listeners})
 	if err != nil {
 		return nil, demo.Summary{}, err
 	}

@@ -15,23 +15,28 @@ import (
 
 func newUser(s *settings) *cobra.Command {
 	return noun("user", "People who can sign in",
-		userAdd(s), userList(s), userShow(s), userPassword(s),
+		userAdd(s), userList(s), userShow(s), userSet(s), userPassword(s),
 		userState(s, "disable", "Keep a user from signing in, and end what is running", (*pool.Pool).Disable),
 		userState(s, "enable", "Let a user sign in again", (*pool.Pool).Enable),
+		userEnd(s, "sign-out", "End every session and token of a user", "signed out", (*pool.Pool).SignOut),
+		userEnd(s, "require-reset", "Make a password worthless until the person has chosen a new one", "has to choose a new password", (*pool.Pool).RequireReset),
 		userDelete(s))
 }
 
 // userJSON is a user as printed: never the password's hash.
 type userJSON struct {
-	ID            string   `json:"sub"`
-	Username      string   `json:"username"`
-	Email         string   `json:"email,omitempty"`
-	EmailVerified bool     `json:"email_verified"`
-	Name          string   `json:"name,omitempty"`
-	Enabled       bool     `json:"enabled"`
-	Status        string   `json:"status"`
-	Groups        []string `json:"groups"`
-	Created       string   `json:"created"`
+	ID            string            `json:"sub"`
+	Username      string            `json:"username"`
+	Email         string            `json:"email,omitempty"`
+	EmailVerified bool              `json:"email_verified"`
+	Phone         string            `json:"phone_number,omitempty"`
+	PhoneVerified bool              `json:"phone_number_verified"`
+	Name          string            `json:"name,omitempty"`
+	Attributes    map[string]string `json:"attributes,omitempty"`
+	Enabled       bool              `json:"enabled"`
+	Status        string            `json:"status"`
+	Groups        []string          `json:"groups"`
+	Created       string            `json:"created"`
 }
 
 func describeUser(ctx context.Context, st *app.Store, u pool.User) (userJSON, error) {
@@ -43,12 +48,16 @@ func describeUser(ctx context.Context, st *app.Store, u pool.User) (userJSON, er
 	if names == nil {
 		names = []string{}
 	}
-	return userJSON{u.ID, u.Username, u.Email, u.EmailVerified, u.Name, u.Enabled, string(u.Status), names, stamp(u.Created)}, nil
+	return userJSON{
+		u.ID, u.Username, u.Email, u.EmailVerified, u.Phone, u.PhoneVerified, u.Name, u.Attributes,
+		u.Enabled, string(u.Status), names, stamp(u.Created),
+	}, nil
 }
 
 func userAdd(s *settings) *cobra.Command {
 	var n pool.NewUser
 	var from string
+	var attributes []string
 	cmd := &cobra.Command{
 		Use: "add USERNAME", Short: "Make a user", Args: cobra.ExactArgs(1),
 		Long: "Make a user. The password is asked for, or read from a file or standard input;\nit is never an argument.",
@@ -58,6 +67,9 @@ func userAdd(s *settings) *cobra.Command {
 			return s.withStore(cmd.Context(), func(ctx context.Context, st *app.Store) error {
 				var err error
 				n.Username = args[0]
+				if n.Attributes, err = pairs(attributes); err != nil {
+					return err
+				}
 				if n.Password, err = s.secret(from, "password"); err != nil {
 					return err
 				}
@@ -69,9 +81,13 @@ func userAdd(s *settings) *cobra.Command {
 			})
 		},
 	}
-	cmd.Flags().StringVar(&n.Email, "email", "", "`ADDRESS`, which also works as a name to sign in with")
+	cmd.Flags().StringVar(&n.Email, "email", "", "`ADDRESS`, which also works as a name to sign in with once it is verified")
 	cmd.Flags().BoolVar(&n.EmailVerified, "email-verified", false, "the address is known to be theirs; rules by e-mail domain need this")
+	cmd.Flags().StringVar(&n.Phone, "phone", "", "`NUMBER` such as +41791234567")
+	cmd.Flags().BoolVar(&n.PhoneVerified, "phone-verified", false, "the number is known to be theirs")
 	cmd.Flags().StringVar(&n.Name, "name", "", "display `NAME`")
+	cmd.Flags().StringArrayVar(&attributes, "attribute", nil, "`NAME=VALUE` of a standard or custom: attribute; may be repeated")
+	cmd.Flags().BoolVar(&n.Temporary, "temporary", false, "they must choose another password when they first sign in")
 	cmd.Flags().StringSliceVar(&n.Groups, "group", nil, "`GROUP` to put them into; may be repeated")
 	cmd.Flags().StringVar(&from, "password-file", "", "`FILE` with the password, - for standard input; default: ask")
 	return cmd
@@ -87,7 +103,16 @@ func (s *settings) printUser(ctx context.Context, st *app.Store, u pool.User) er
 		if !d.Enabled {
 			state = "disabled"
 		}
+		if d.Status != string(pool.Confirmed) {
+			state += ", " + d.Status
+		}
 		fmt.Fprintf(w, "%s  %s  %s  groups: %s  sub: %s\n", d.Username, orDash(d.Email), state, orDash(strings.Join(d.Groups, ", ")), d.ID)
+		if d.Phone != "" {
+			fmt.Fprintf(w, "  phone_number  %s\n", d.Phone)
+		}
+		for _, name := range sortedKeys(d.Attributes) {
+			fmt.Fprintf(w, "  %s  %s\n", name, d.Attributes[name])
+		}
 	})
 }
 
@@ -171,6 +196,22 @@ func userState(s *settings, verb, short string, do func(*pool.Pool, context.Cont
 					return problems(fmt.Errorf("%s %s: %w", verb, u.Username, err))
 				}
 				return s.done("%s: %sd", u.Username, verb)
+			})
+		},
+	}
+}
+
+// userEnd is a command that ends what a user has running.
+func userEnd(s *settings, verb, short, did string, do func(*pool.Pool, context.Context, string) error) *cobra.Command {
+	return &cobra.Command{
+		Use: verb + " NAME", Short: short, Args: cobra.ExactArgs(1),
+		Example: "  gatehouse user " + verb + " dana",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return s.withUser(cmd.Context(), args[0], func(ctx context.Context, st *app.Store, u pool.User) error {
+				if err := do(st.Pool, ctx, u.ID); err != nil {
+					return problems(fmt.Errorf("%s %s: %w", verb, u.Username, err))
+				}
+				return s.done("%s: %s; sessions and tokens of before have ended", u.Username, did)
 			})
 		},
 	}

@@ -11,6 +11,7 @@ import (
 
 	"gatehouse/idp/client"
 	"gatehouse/idp/keys"
+	"gatehouse/idp/notify"
 	"gatehouse/idp/mfa"
 	"gatehouse/idp/pool"
 	"gatehouse/idp/risk"
@@ -33,6 +34,7 @@ type Store interface {
 	Clients() client.Rows
 	Scopes() client.ScopeRows
 	Keys() keys.Rows
+	Outbox() notify.Rows
 	Sessions() sso.Sessions
 	Flows() signin.Flows
 	Tries() risk.Tries
@@ -81,6 +83,8 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		{"RefreshTokenHasOneSuccessor", family},
 		{"EndingAUserEndsAllOfIt", ending},
 		{"ARevokedSessionTakesItsGrantsAlong", revokedSession},
+		{"MessagesAreClaimedForAWhile", messages},
+		{"MessageIsClaimedOnce", messagesAtOnce},
 		{"SweepLeavesWhatLives", sweep},
 		{"PersonHasOneHandle", factorState},
 		{"TOTPStepIsUsedOnce", factorSecrets},
