@@ -87,6 +87,8 @@ func start(t *testing.T, prefix string, edit ...func(*idp.Config)) *fixture {
 	for _, e := range edit {
 		e(&f.cfg)
 	}
+	// An edit may have given the provider a name instead of an address.
+	f.origin, f.issuer = f.cfg.Issuer.Scheme+"://"+f.cfg.Issuer.Host, f.cfg.Issuer.String()
 	sealer, err := keyring.NewSealer(bytes.Repeat([]byte{7}, 32))
 	if err != nil {
 		t.Fatal(err)

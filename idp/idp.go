@@ -81,7 +81,7 @@ func New(cfg Config, d Deps) (*Provider, error) {
 	p := &Provider{Domain: domain, cfg: cfg, deps: d, base: cfg.Issuer.Path}
 	machine := signin.New(cfg.SignIn, signin.Parts{
 		Flows: d.DB.Flows(), Tries: d.DB.Tries(), Pool: p.Pool, Factors: p.Factors, Journal: d.DB,
-		Sealer: d.Sealer, Now: d.Now, Log: d.Log,
+		Notices: notices(p.Outbox, d.Now), Sealer: d.Sealer, Now: d.Now, Log: d.Log,
 	})
 	keeper := sso.New(cfg.SSO, cfg.Issuer, d.DB.Sessions(), d.Now)
 	var endpoints *oidc.Handler

@@ -217,5 +217,6 @@ func (m *Machine) finish(ctx context.Context, w *walk) (Next, error) {
 		return Next{}, err
 	}
 	n.Device = token
+	m.Tell(ctx, w.user, Notice{What: DeviceRemembered, Device: w.browser.Agent})
 	return n, nil
 }

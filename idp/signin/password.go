@@ -135,5 +135,6 @@ func (m *Machine) newPassword(ctx context.Context, w *walk, a NewPassword) error
 		return fmt.Errorf("find user of sign-in: %w", err)
 	}
 	w.user, w.state.PasswordSet, w.state.Replace = user, user.PasswordSet, false
+	m.Tell(ctx, user, Notice{What: PasswordChanged})
 	return m.next(ctx, w)
 }

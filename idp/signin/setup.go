@@ -9,14 +9,24 @@ import (
 	"gatehouse/idp/pool"
 )
 
-// Notice is a change of second factors that the person is told of.
-type Notice string
+// Notice is what has happened to an account that its person is told of.
+type Notice struct {
+	What What
+	// Factor is the kind that was added or removed.
+	Factor mfa.Kind
+	// Device is what a browser calls itself that was remembered.
+	Device string
+}
 
-// The notices.
+// What is the kind of a Notice.
+type What int
+
+// The kinds.
 const (
-	FactorAdded   Notice = "factor.added"
-	FactorRemoved Notice = "factor.removed"
-	CodesMade     Notice = "recovery_codes.made"
+	FactorAdded What = iota
+	FactorRemoved
+	DeviceRemembered
+	PasswordChanged
 )
 
 // Notices tells people what has happened to their account.
@@ -93,7 +103,7 @@ func (m *Machine) register(ctx context.Context, w *walk, a Passkey) error {
 // enrolled goes on after a factor was set up.
 func (m *Machine) enrolled(ctx context.Context, w *walk, proof mfa.Proof) error {
 	w.state.Enrolled = true
-	m.Tell(ctx, w.user, FactorAdded)
+	m.Tell(ctx, w.user, Notice{What: FactorAdded, Factor: proof.Kind})
 	return m.shown(ctx, w, proof)
 }
 
@@ -118,6 +128,6 @@ func (m *Machine) Tell(ctx context.Context, u pool.User, n Notice) {
 		return
 	}
 	if err := m.Notices.Tell(ctx, u, n); err != nil {
-		m.Log.ErrorContext(ctx, "notice not sent", "user", u.ID, "notice", n, "error", err)
+		m.Log.ErrorContext(ctx, "notice not sent", "user", u.ID, "notice", n.What, "error", err)
 	}
 }

@@ -184,7 +184,7 @@ func (c change) remove(ctx context.Context, k mfa.Kind, id string) error {
 	if err := c.deps.Factors.Remove(ctx, who, k, id); err != nil {
 		return err
 	}
-	c.deps.Machine.Tell(ctx, c.user, signin.FactorRemoved)
+	c.deps.Machine.Tell(ctx, c.user, signin.Notice{What: signin.FactorRemoved, Factor: k})
 	return nil
 }
 
@@ -194,7 +194,7 @@ func (c change) codes(ctx context.Context, w http.ResponseWriter) error {
 	if err != nil {
 		return err
 	}
-	c.deps.Machine.Tell(ctx, c.user, signin.CodesMade)
+	c.deps.Machine.Tell(ctx, c.user, signin.Notice{What: signin.FactorAdded, Factor: mfa.Recovery})
 	data := struct {
 		common
 		Codes  []string
