@@ -6,6 +6,7 @@ import (
 	"encoding/base32"
 	"encoding/binary"
 	"fmt"
+	"net/http"
 	"net/url"
 	"regexp"
 	"slices"
@@ -332,6 +333,12 @@ func TestSecurityPageNeedsARecentSignIn(t *testing.T) {
 	}
 	if to := b.get(f.issuer + "/account/security").location(t); to.Path != "/login" {
 		t.Errorf("the page eleven minutes after the sign-in: %s", to)
+	}
+	b = f.browser()
+	b.enter("bob")
+	script := http.Header{"Sec-Fetch-Mode": {"same-origin"}, "Sec-Fetch-Dest": {"empty"}}
+	if a := b.do("GET", f.issuer+"/account/security", nil, script); a.StatusCode != 403 {
+		t.Errorf("the page by a script: %d, want 403", a.StatusCode)
 	}
 	if a := b.do("POST", f.issuer+"/account/security", url.Values{"do": {"add"}, "kind": {"totp"}}, nil); a.StatusCode != 403 {
 		t.Errorf("a form without a token: %d, want 403", a.StatusCode)

@@ -38,6 +38,13 @@ func (p *Pages) member(fresh time.Duration, page func(http.ResponseWriter, *http
 // the way to the sign-in page, from where the browser comes back, and returns
 // errAnswered; a form is refused.
 func (p *Pages) visitor(w http.ResponseWriter, r *http.Request, fresh time.Duration) (pool.User, sso.Session, error) {
+	look := r.Method == http.MethodGet || r.Method == http.MethodHead
+	if look {
+		// Not for scripts and frames, not even of our own origin.
+		if err := httpx.CheckNavigation(r); err != nil {
+			return pool.User{}, sso.Session{}, err
+		}
+	}
 	user, session, err := p.present(r)
 	if err != nil {
 		return pool.User{}, sso.Session{}, err
@@ -46,13 +53,10 @@ func (p *Pages) visitor(w http.ResponseWriter, r *http.Request, fresh time.Durat
 	if known && (fresh == 0 || p.deps.Now().Sub(session.AuthTime) <= fresh) {
 		return user, session, nil
 	}
-	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+	if !look {
 		return pool.User{}, sso.Session{}, &httpx.Error{
 			Status: http.StatusForbidden, Code: "login_required", Public: "you have to sign in again before you can do this",
 		}
-	}
-	if err := httpx.CheckNavigation(r); err != nil {
-		return pool.User{}, sso.Session{}, err
 	}
 	ask := signin.Ask{For: signin.ForAccount, App: accountApp, Restart: r.URL.RequestURI()}
 	if known {
