@@ -25,3 +25,15 @@ func TestChromiumPagesAreAccessible(t *testing.T) {
 	broken := startDemo(t, "--upstream", fmt.Sprintf("http://127.0.0.1:%d", freePort(t)))
 	browse(t, "browser-axe.mjs", "BROKEN_URL", broken.url)
 }
+
+func TestChromiumUsesPasskeys(t *testing.T) {
+	executable := chromium(t)
+	node(t)
+	// The issuer has a name: at an address there are no passkeys.
+	port, dir := freePort(t), t.TempDir()
+	public, issuer := fmt.Sprintf("http://127.0.0.1:%d", port), fmt.Sprintf("http://localhost:%d", port)
+	g := startServe(t, dir, public, file{
+		public: public, dir: dir, upstream: application(t), routes: stepUpRoutes, parts: []string{provider(issuer, usualTTL)},
+	}.String())
+	runScript(t, "browser-passkey.mjs", "CHROMIUM", executable, "PASSWORD", demoPassword, "GATEHOUSE_URL", g.url, "ISSUER", issuer)
+}

@@ -69,6 +69,7 @@
 
   button.addEventListener("click", async () => {
     if (waiting) waiting.abort();
+    await autofilled; // browsers answer one question at a time
     try {
       const publicKey = options();
       send(form.dataset.passkey === "create"
@@ -83,5 +84,5 @@
   button.hidden = false;
   const absent = form.querySelector("[data-passkey-absent]");
   if (absent) absent.hidden = true;
-  autofill();
+  const autofilled = autofill();
 })();
