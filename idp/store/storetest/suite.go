@@ -11,8 +11,8 @@ import (
 
 	"gatehouse/idp/client"
 	"gatehouse/idp/keys"
-	"gatehouse/idp/notify"
 	"gatehouse/idp/mfa"
+	"gatehouse/idp/notify"
 	"gatehouse/idp/pool"
 	"gatehouse/idp/signin"
 	"gatehouse/idp/sso"
