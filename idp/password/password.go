@@ -155,8 +155,11 @@ func (h *Hasher) Verify(ctx context.Context, hash, password string) error {
 		}
 		result = err
 	}
-	ok, err := h.compare(ctx, want, password)
+	ok, begin, err := h.compare(ctx, want, password)
 	if err != nil {
+		return err
+	}
+	if err := h.hold(ctx, begin, len(spellings(password))); err != nil {
 		return err
 	}
 	if !ok && result == nil {
@@ -200,10 +203,10 @@ func NeedsRehash(hash string) bool {
 // instead of time.
 func (h *Hasher) Calls() int64 { return h.calls.Load() }
 
-// compare tells whether password, in one of its spellings, belongs to want.
-func (h *Hasher) compare(ctx context.Context, want stored, password string) (ok bool, err error) {
+// compare tells whether password, in one of its spellings, belongs to want, and
+// when its turn came.
+func (h *Hasher) compare(ctx context.Context, want stored, password string) (ok bool, begin time.Time, err error) {
 	texts := spellings(password)
-	var begin time.Time
 	err = h.run(ctx, want.memory(), func() {
 		begin = time.Now()
 		// All of them, whichever matches: the work follows from the input alone.
@@ -214,10 +217,7 @@ func (h *Hasher) compare(ctx context.Context, want stored, password string) (ok 
 		took := time.Since(begin) / time.Duration(len(texts))
 		h.floor.saw(want.cost(), took, want.cost() == h.dummy.cost())
 	})
-	if err != nil {
-		return false, err
-	}
-	return ok, h.hold(ctx, begin, len(texts))
+	return ok, begin, err
 }
 
 // spellings returns what may have been hashed: the composed form, since the same
