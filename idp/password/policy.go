@@ -153,7 +153,7 @@ func (p *Policy) form(c Candidate) []Refusal {
 		}
 	}
 	folded := fold(c.Password)
-	if slices.ContainsFunc(c.Names, func(name string) bool { return fold(name) == folded }) {
+	if folded != "" && slices.ContainsFunc(c.Names, func(name string) bool { return fold(name) == folded }) {
 		refused = append(refused, Refusal{IsName, "The password is your own name or address."})
 	}
 	return refused

@@ -65,6 +65,7 @@ func TestUsualPolicy(t *testing.T) {
 		"Dana.Example":        {password.IsName, password.TooEasy},
 		"ｄａｎａ．ｅｘａｍｐｌｅ":        {password.IsName},
 		" DANA@CORP.EXAMPLE ": {password.IsName, password.TooEasy},
+		"          ":          {password.TooEasy},
 		"danaexample":         {password.TooEasy},
 		"login.example.com":   {password.TooEasy},
 		"Example2026":         {password.TooEasy},

@@ -3,7 +3,6 @@ package password_test
 import (
 	"encoding/base64"
 	"errors"
-	"fmt"
 	"strings"
 	"testing"
 
@@ -174,33 +173,4 @@ func FuzzCheckHash(f *testing.F) {
 			t.Fatalf("CheckHash(%q) = %v, Cost %v", hash, err, costErr)
 		}
 	})
-}
-
-// BenchmarkVerify measures one check of each kind at a usual cost.
-func BenchmarkVerify(b *testing.B) {
-	enc := base64.RawStdEncoding.EncodeToString
-	s, d := enc(make([]byte, 16)), enc(make([]byte, 32))
-	crypt := strings.Repeat("a", 53)
-	for _, c := range []struct{ name, hash string }{
-		{"argon2id_ours", fmt.Sprintf("$argon2id$v=19$m=19456,t=2,p=1$%s$%s", s, d)},
-		{"argon2id_64MiB", fmt.Sprintf("$argon2id$v=19$m=65536,t=3,p=4$%s$%s", s, d)},
-		{"argon2i_64MiB", fmt.Sprintf("$argon2i$v=19$m=65536,t=3,p=1$%s$%s", s, d)},
-		{"bcrypt_10", "$2b$10$" + crypt},
-		{"bcrypt_12", "$2b$12$" + crypt},
-		{"scrypt_15", fmt.Sprintf("$scrypt$ln=15,r=8,p=1$%s$%s", s, d)},
-		{"scrypt_17", fmt.Sprintf("$scrypt$ln=17,r=8,p=1$%s$%s", s, d)},
-		{"pbkdf2_sha256_600k", fmt.Sprintf("$pbkdf2-sha256$i=600000$%s$%s", s, d)},
-		{"pbkdf2_sha512_210k", fmt.Sprintf("$pbkdf2-sha512$i=210000$%s$%s", s, d)},
-		{"pbkdf2_sha1_1300k", fmt.Sprintf("$pbkdf2-sha1$i=1300000$%s$%s", s, enc(make([]byte, 20)))},
-	} {
-		b.Run(c.name, func(b *testing.B) {
-			// A new Hasher knows one kind only: its floor adds at most one wait.
-			for b.Loop() {
-				h := password.New(password.Options{})
-				if err := h.Verify(b.Context(), c.hash, known); !errors.Is(err, password.ErrWrong) {
-					b.Fatal(err)
-				}
-			}
-		})
-	}
 }

@@ -29,7 +29,7 @@ Been Pwned: a file of lines SHA1:COUNT in order of SHA-1, plain or gzipped, or
 the folder of 1,048,576 files that the downloader writes.
 
 The filter takes about 2.3 bytes for each password, 2.1 GiB for 1,000,000,000; to
-build it takes some 50 MiB of memory. One of 65,536 passwords that are not on the
+build it takes less than 100 MiB of memory. One of 65,536 passwords that are not on the
 list is taken for one that is. A filter that is there is replaced when the new
 one is complete; a running server keeps the old one until it is started again.`,
 		Example: "  gatehouse breach build pwned-passwords.txt --out breach.filter --min-count 10",

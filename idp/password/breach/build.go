@@ -41,7 +41,7 @@ type Built struct {
 }
 
 // Run builds the filter. It holds one shard in memory at a time, a thousandth of
-// the list: about 50 MiB for 1,000,000,000 passwords. It returns ErrList, the
+// the list: less than 100 MiB for 1,000,000,000 passwords. It returns ErrList, the
 // errors of the files, or the error of ctx; then nothing has been replaced.
 func (b Build) Run(ctx context.Context) (Built, error) {
 	if b.Read == nil {
