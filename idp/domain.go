@@ -35,7 +35,7 @@ func NewDomain(cfg *Config, d Deps) (Domain, error) {
 	if err != nil {
 		return Domain{}, err
 	}
-	hasher := password.New(cfg.Password.options())
+	hasher := password.New(cfg.Password.Options())
 	people := pool.New(pool.Parts{
 		Users: db.Users(), Groups: db.Groups(), Members: db.Members(), Tombstones: db.Tombstones(),
 		Ender: db, Journal: db, Hasher: hasher, MinPassword: cfg.Password.MinLength,

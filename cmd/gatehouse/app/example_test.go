@@ -72,7 +72,8 @@ func TestDefaultsInTheExampleAreTheDefaults(t *testing.T) {
 	same("idp.gateway_token_ttl", g.IDP.GatewayTokenTTL, a.IDP.GatewayTokenTTL)
 	same("idp.sso", g.IDP.SSO, a.IDP.SSO)
 	same("idp.signin", g.IDP.SignIn, a.IDP.SignIn)
-	g.IDP.Password.Parallel = a.IDP.Password.Parallel // it follows the machine
+	g.IDP.Password.Parallel = a.IDP.Password.Parallel                          // it follows the machine
+	g.IDP.Password.Breached.Filter, g.IDP.Password.Breached.RangeURL = "", nil // these are examples
 	same("idp.password", g.IDP.Password, a.IDP.Password)
 	same("idp.mail.timeout", g.IDP.Mail.Timeout, 10*time.Second)
 	same("idp.mail.tls", g.IDP.Mail.TLS, notify.StartTLS)
