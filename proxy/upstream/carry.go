@@ -73,7 +73,8 @@ func (x *exchange) outgoing() *http.Request {
 	}
 	// Trailers come after the decision and could name any header, so there are
 	// none.
-	out := x.in.WithContext(x.in.Context())
+	out := &x.out
+	*out = *x.in
 	out.URL, out.Header, out.Trailer, out.Close, out.Body = &x.url, h, nil, false, nil
 	if x.body != nil {
 		out.Body = x.body

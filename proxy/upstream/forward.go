@@ -57,6 +57,7 @@ type exchange struct {
 	up       *Upstream
 	as       Forward
 	in       *http.Request
+	out      http.Request // what the upstream is asked
 	body     *requestBody // nil without a body
 	url      url.URL      // where it goes
 	socket   bool         // the client asked for a web socket
