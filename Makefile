@@ -11,7 +11,8 @@
 # make bench-micro   Go benchmarks of what a request passes through
 # make profile       cpu.prof of a gateway under load, and where the time went;
 #              TARGET=bearer, session, public, bearer-assertion,
-#              session-assertion; h1- before it for the transport h1
+#              session-assertion; h1- before it for the transport h1, -64k
+#              behind it for a larger body
 # make fmt     format all sources
 #
 # Without make and without Debian: go test ./... needs Go alone.
