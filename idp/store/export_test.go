@@ -17,3 +17,16 @@ func SetSchemaVersion(t *testing.T, path string, version int64) {
 		t.Fatal(err)
 	}
 }
+
+// WriteAsReader writes on a connection that only reads.
+func WriteAsReader(t *testing.T, db *DB) error {
+	t.Helper()
+	_, err := db.read.ExecContext(t.Context(), qBury, "x")
+	return err
+}
+
+// CheckURL reads the URL of a configuration.
+func CheckURL(c Config) error {
+	_, err := newPostgres(c)
+	return err
+}

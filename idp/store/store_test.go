@@ -70,15 +70,20 @@ func TestDemoAndRealDatabasesNeverMix(t *testing.T) {
 	}
 }
 
-func TestDatabaseWithoutItsSealingKeyIsRefused(t *testing.T) {
-	dir := t.TempDir()
-	path := filepath.Join(dir, "data", "gatehouse.db")
-	create(t, path, false)
+func otherSealer(t *testing.T) *keyring.Sealer {
+	t.Helper()
 	other, err := keyring.NewSealer(bytes.Repeat([]byte{8}, 32))
 	if err != nil {
 		t.Fatal(err)
 	}
-	refused(t, path, store.Options{Sealer: other}, store.ErrSealingKey)
+	return other
+}
+
+func TestDatabaseWithoutItsSealingKeyIsRefused(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "data", "gatehouse.db")
+	create(t, path, false)
+	refused(t, path, store.Options{Sealer: otherSealer(t)}, store.ErrSealingKey)
 
 	exists, err := store.Exists(path)
 	if err != nil || !exists {
