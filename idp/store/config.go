@@ -11,7 +11,7 @@ import (
 // the SQLite file pool.db in data_dir, for one gatehouse.
 type Config struct {
 	Pos conf.Pos `yaml:"-"`
-	// Postgres is the URL of a PostgreSQL database, from version 14, which any
+	// Postgres is the URL of a PostgreSQL database, from version 15, which any
 	// number of gatehouses may share: postgres://USER:PASSWORD@HOST:5432/DATABASE
 	// with sslmode and the other parameters of libpq for addresses and TLS. It
 	// is a secret: ${file:secrets/database.url}. Default none: SQLite.

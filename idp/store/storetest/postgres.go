@@ -77,7 +77,7 @@ func EmptyPostgres(tb testing.TB) store.Config {
 func makeDatabase(tb testing.TB, template string) store.Config {
 	tb.Helper()
 	name := randomName()
-	if err := admin(tb.Context(), "CREATE DATABASE "+name+" TEMPLATE "+template); err != nil {
+	if err := admin(tb.Context(), "CREATE DATABASE "+name+" TEMPLATE "+template+" STRATEGY FILE_COPY"); err != nil {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(func() {

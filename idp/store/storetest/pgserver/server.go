@@ -24,8 +24,8 @@ type Server struct {
 	// Dir is its directory, which holds the socket.
 	Dir string
 
+	cmd  *exec.Cmd
 	hold io.Closer
-	done chan error
 }
 
 // keep runs the server until its standard input ends: $1 is the program, $2 the
@@ -46,11 +46,11 @@ func Start(ctx context.Context) (*Server, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, startLimit)
 	defer cancel()
-	dir, err := os.MkdirTemp("", "gatehouse-pg-")
+	dir, err := os.MkdirTemp(place(), "gatehouse-pg-")
 	if err != nil {
 		return nil, fmt.Errorf("start PostgreSQL: %w", err)
 	}
-	s := &Server{Dir: dir, done: make(chan error, 1)}
+	s := &Server{Dir: dir}
 	if err := s.start(ctx, bin); err != nil {
 		if s.hold == nil {
 			err = errors.Join(err, os.RemoveAll(dir))
@@ -83,8 +83,7 @@ func (s *Server) start(ctx context.Context, bin string) error {
 	if err := cmd.Start(); err != nil {
 		return err
 	}
-	s.hold = hold
-	go func() { s.done <- cmd.Wait() }()
+	s.cmd, s.hold = cmd, hold
 	return s.ready(ctx)
 }
 
@@ -121,7 +120,7 @@ func (s *Server) Stop() error {
 	}
 	err := s.hold.Close()
 	s.hold = nil
-	<-s.done // its exit code says nothing
+	_ = s.cmd.Wait() // its exit code says nothing
 	return err
 }
 
