@@ -1,7 +1,9 @@
 package store
 
 import (
+	"context"
 	"database/sql"
+	"slices"
 	"testing"
 )
 
@@ -29,4 +31,23 @@ func WriteAsReader(t *testing.T, db *DB) error {
 func CheckURL(c Config) error {
 	_, err := newPostgres(c)
 	return err
+}
+
+// Unclassed returns the tables with a column "expires" that survives does not name.
+func Unclassed(t *testing.T, db *DB) []string {
+	t.Helper()
+	var names []string
+	err := db.snapshot(t.Context(), func(ctx context.Context, tx *sql.Tx, d dialect) error {
+		tables, err := tablesOf(ctx, tx, d)
+		for _, table := range tables {
+			if _, known := survives[table.name]; !known && slices.Contains(table.columns, "expires") {
+				names = append(names, table.name)
+			}
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return names
 }

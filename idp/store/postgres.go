@@ -173,12 +173,14 @@ func (e *postgres) name() string {
 
 func (e *postgres) dialect() dialect {
 	return dialect{
-		goose:  goose.DialectPostgres,
-		limit:  silenceLimit,
-		tables: `SELECT tablename::text FROM pg_tables WHERE schemaname = current_schema() AND tablename <> 'goose_db_version' ORDER BY tablename`,
+		name:     e.name(),
+		goose:    goose.DialectPostgres,
+		snapshot: &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true},
+		limit:    silenceLimit,
+		tables:   `SELECT tablename::text FROM pg_tables WHERE schemaname = current_schema() AND tablename <> 'goose_db_version' ORDER BY tablename`,
 		references: `SELECT a.relname::text, b.relname::text FROM pg_constraint c JOIN pg_class a ON a.oid = c.conrelid JOIN pg_class b ON b.oid = c.confrelid
 			WHERE c.contype = 'f' AND c.connamespace = current_schema()::regnamespace ORDER BY 1, 2`,
-		patient: `SET LOCAL statement_timeout = 0`,
+		patient: `SELECT set_config(name, '0', true) FROM unnest(ARRAY['statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout']) name`,
 		crowd: `SELECT COUNT(DISTINCT application_name) FROM pg_stat_activity WHERE datname = current_database()
 			AND application_name LIKE 'gatehouse %' AND application_name <> current_setting('application_name')`,
 	}
@@ -224,6 +226,9 @@ func (e *postgres) lock(ctx context.Context, tx *sql.Tx) error {
 	_, err := tx.ExecContext(ctx, "SELECT pg_advisory_xact_lock($1)", int64(lockWrite))
 	return err
 }
+
+// alone asks the server who else is there.
+func (e *postgres) alone(ctx context.Context, db *DB) error { return db.checkCrowd(ctx) }
 
 // migrating holds a lock of the session, and works without limits: a migration
 // may have much to do, and whoever waits for it as well.

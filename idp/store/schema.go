@@ -67,6 +67,15 @@ func (db *DB) migrations(pool *sql.DB) (*goose.Provider, error) {
 	return provider, nil
 }
 
+// schemaVersion is the version that this program needs.
+func schemaVersion() (int64, error) {
+	files, err := fs.Glob(migrations, "migrations/*.sql")
+	if err != nil || len(files) == 0 {
+		return 0, errors.Join(errors.New("there are no migrations"), err)
+	}
+	return goose.NumericComponent(files[len(files)-1])
+}
+
 // versions returns the version of the database's schema, 0 for none, and of
 // this program's.
 func (db *DB) versions(ctx context.Context) (have, want int64, err error) {
@@ -115,7 +124,11 @@ func (db *DB) checkMeta(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	if _, err := o.Sealer.Open(unbase(proof), "seal-proof", "meta", "value", "seal_proof"); err != nil {
+	return checkProof(o.Sealer, proof)
+}
+
+func checkProof(s *keyring.Sealer, proof string) error {
+	if _, err := s.Open(unbase(proof), "seal-proof", "meta", "value", "seal_proof"); err != nil {
 		return fmt.Errorf("%w: bring back the key file it was made with", ErrSealingKey)
 	}
 	return nil

@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"github.com/pressly/goose/v3"
-	_ "modernc.org/sqlite" // the driver "sqlite"
+	driver "modernc.org/sqlite" // and the driver "sqlite"
 
 	"gatehouse/internal/keyring"
 )
@@ -57,10 +57,9 @@ type sqlite struct {
 	file fs.FileInfo
 }
 
-func (e *sqlite) name() string { return e.path }
-
 func (e *sqlite) dialect() dialect {
 	return dialect{
+		name:       e.path,
 		goose:      goose.DialectSQLite3,
 		tables:     `SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%' AND name <> 'goose_db_version' ORDER BY name`,
 		references: `SELECT m.name, f."table" FROM sqlite_master m, pragma_foreign_key_list(m.name) f WHERE m.type = 'table' ORDER BY 1, 2`,
@@ -89,6 +88,22 @@ func (e *sqlite) connect(ctx context.Context, db *DB) error {
 
 // lock has nothing to do: the transaction began with BEGIN IMMEDIATE.
 func (e *sqlite) lock(context.Context, *sql.Tx) error { return nil }
+
+// alone leaves the write-ahead log, which SQLite allows only to the one who has
+// the file open. The next who opens it turns to it again.
+func (e *sqlite) alone(ctx context.Context, db *DB) error {
+	// Our own readers count as well.
+	db.read.SetMaxIdleConns(0)
+	// What is locked from here on stays so until the one connection is closed.
+	_, err := db.write.ExecContext(ctx, "PRAGMA busy_timeout = 500; PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = DELETE")
+	if busy := new(driver.Error); errors.As(err, &busy) && busy.Code()&0xff == busyCode {
+		return ErrInUse
+	}
+	return err
+}
+
+// busyCode is SQLITE_BUSY.
+const busyCode = 5
 
 // migrating does it again when another process was quicker. Each migration is an
 // immediate transaction that also writes its version, so doing it again does

@@ -71,8 +71,6 @@ type DB struct {
 
 // engine is what differs between SQLite and PostgreSQL.
 type engine interface {
-	// name says in an error which database it is, without a secret.
-	name() string
 	// connect opens the two pools of db.
 	connect(ctx context.Context, db *DB) error
 	// inPlace returns ErrReplaced when what is open is not what others open.
@@ -82,21 +80,30 @@ type engine interface {
 	// migrating runs do while no other process migrates, or again after another
 	// one has, for as long as that helps.
 	migrating(ctx context.Context, db *DB, do func(pool *sql.DB) error) error
+	// alone makes sure that nobody else has the database open, or returns
+	// ErrInUse.
+	alone(ctx context.Context, db *DB) error
 	// dialect is what differs in the words for it.
 	dialect() dialect
 }
 
 // dialect is what SQLite and PostgreSQL say differently.
 type dialect struct {
+	// name says in an error which database it is, without a secret.
+	name  string
 	goose goose.Dialect
 	// limit ends a statement, on this side, that the database does not answer; 0
 	// is never.
 	limit time.Duration
 	// tables lists our tables, references pairs of a table and one it refers to.
 	tables, references string
-	// patient lifts the limit of a statement's time for the rest of a transaction.
+	// snapshot is how a transaction begins that sees one moment.
+	snapshot *sql.TxOptions
+	// patient lifts the limits of time for the rest of a transaction; "" where
+	// there are none.
 	patient string
-	// crowd counts the others who have the database open, where it can be asked.
+	// crowd counts the others who have the database open; "" where it cannot be
+	// asked.
 	crowd string
 }
 
@@ -112,7 +119,7 @@ func open(ctx context.Context, e engine, o Options) (*DB, error) {
 		db.log = slog.New(slog.DiscardHandler)
 	}
 	if err := errors.Join(db.prepare(ctx, o), e.inPlace()); err != nil {
-		return nil, errors.Join(fmt.Errorf("open database %s: %w", e.name(), err), db.Close())
+		return nil, errors.Join(fmt.Errorf("open database %s: %w", e.dialect().name, err), db.Close())
 	}
 	return db, nil
 }
@@ -142,7 +149,7 @@ func (db *DB) Close() error {
 
 // Name says which database it is, without a secret: the absolute path of the
 // file, or the address and name on the server.
-func (db *DB) Name() string { return db.engine.name() }
+func (db *DB) Name() string { return db.engine.dialect().name }
 
 func base(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
 
