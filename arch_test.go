@@ -79,7 +79,7 @@ var edges = []edge{
 	{"idp/identitypool", "", "trusts tokens of any configured issuer, ours is not special"},
 	{
 		"idp/store/...",
-		"idp/store idp/notify idp/pool idp/client idp/account idp/mfa idp/risk idp/keys idp/token idp/sso idp/signin idp/federation idp/oidc",
+		"idp/store idp/store/storetest/... idp/notify idp/pool idp/client idp/account idp/mfa idp/risk idp/keys idp/token idp/sso idp/signin idp/federation idp/oidc",
 		"knows the rows of the domain, none of its pages",
 	},
 

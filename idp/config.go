@@ -14,6 +14,7 @@ import (
 	"gatehouse/idp/pool"
 	"gatehouse/idp/signin"
 	"gatehouse/idp/sso"
+	"gatehouse/idp/store"
 	"gatehouse/internal/conf"
 )
 
@@ -31,6 +32,8 @@ type Config struct {
 	// includes reading what people type into the sign-in page: for
 	// demonstrations. Default false.
 	InsecureSharedOrigin bool `yaml:"insecure_shared_origin"`
+	// Store is where the user pool is kept.
+	Store store.Config `yaml:"store"`
 	// SSO is how long a sign-in at the provider lasts, and with it the silent
 	// sign-in to further applications.
 	SSO sso.Config `yaml:"sso"`
