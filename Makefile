@@ -11,7 +11,8 @@
 # make bench-micro   Go benchmarks of what a request passes through
 # make profile       cpu.prof of a gateway under load, and where the time went;
 #              TARGET=bearer, session, public, bearer-assertion,
-#              session-assertion; h1- before it for the transport h1
+#              session-assertion; h1- before it for the transport h1, -64k
+#              behind it for a larger body
 # make fmt     format all sources
 #
 # Without make and without Debian: go test ./... needs Go alone.
@@ -83,12 +84,15 @@ lint-vulnerable:
 fmt:
 	$(SOURCES) | xargs $(TOOL) gofumpt -w
 
+# All packages share one private PostgreSQL; a missing one is a failure.
+POSTGRES := go run ./idp/store/storetest/withpostgres
+
 unit: $(TESTSUM)
-	go test -json ./... | $(TESTSUM) -name unit -save $(RESULTS)/unit.json
+	$(POSTGRES) go test -json ./... | $(TESTSUM) -name unit -save $(RESULTS)/unit.json
 
 # -race needs cgo, and so a C compiler.
 race: $(TESTSUM)
-	CGO_ENABLED=1 go test -race -json $(RACE) | $(TESTSUM) -name race -save $(RESULTS)/race.json
+	$(POSTGRES) env CGO_ENABLED=1 go test -race -json $(RACE) | $(TESTSUM) -name race -save $(RESULTS)/race.json
 
 tools-test: $(TESTSUM)
 	go -C tools test -json ./... | $(TESTSUM) -name tools -save $(RESULTS)/tools.json
@@ -125,7 +129,7 @@ profile:
 	go run ./bench -profile $(PROFILE) -target $(TARGET)
 
 deps:
-	.ci/deps ca-certificates cc
+	.ci/deps ca-certificates cc postgresql
 
 deps-e2e:
 	.ci/deps ca-certificates chromium npm

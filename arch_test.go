@@ -57,7 +57,8 @@ var edges = []edge{
 	{"policy/...", "policy session", "the edges of policy: where modules come from, where decisions go"},
 
 	{"idp", "idp/...", "assembles the issuer; the gateway must be able to do without it"},
-	{"idp/password", "", "hashes and strength; knows no user"},
+	{"idp/password", "idp/password/breach", "hashes and strength; knows no user"},
+	{"idp/password/breach", "", "lists of stolen passwords, in a file or at a service; knows no user and no hash of ours"},
 	{"idp/keys", "", "signing keys; knows no token"},
 	{"idp/mfa", "", "second factors of whoever it is told"},
 	{"idp/risk", "", "bounds on guessing; knows neither passwords nor users"},
@@ -78,7 +79,7 @@ var edges = []edge{
 	{"idp/identitypool", "", "trusts tokens of any configured issuer, ours is not special"},
 	{
 		"idp/store/...",
-		"idp/store idp/notify idp/pool idp/client idp/account idp/mfa idp/risk idp/keys idp/token idp/sso idp/signin idp/federation idp/oidc",
+		"idp/store idp/store/storetest/... idp/notify idp/pool idp/client idp/account idp/mfa idp/risk idp/keys idp/token idp/sso idp/signin idp/federation idp/oidc",
 		"knows the rows of the domain, none of its pages",
 	},
 
@@ -107,6 +108,11 @@ var libraries = []outside{
 	{"github.com/boombuler/barcode", "idp/mfa", "one place draws"},
 	{"golang.org/x/crypto/argon2", "idp/password", "one place bounds what a hash may cost"},
 	{"github.com/wneessen/go-mail", "idp/notify", "one place writes headers"},
+	{"golang.org/x/crypto/bcrypt", "idp/password", "one place bounds what a hash may cost"},
+	{"golang.org/x/crypto/scrypt", "idp/password", "one place bounds what a hash may cost"},
+	{"crypto/pbkdf2", "idp/password", "one place bounds what a hash may cost"},
+	{"github.com/ccojocar/zxcvbn-go", "idp/password", "it takes seconds for long input; one place bounds it"},
+	{"github.com/FastFilter/xorfilter", "idp/password/breach", "the form of one file"},
 	{"gopkg.in/yaml.v3", "internal/conf", "one YAML dialect, strict"},
 	{"go.yaml.in", "internal/conf", "one YAML dialect, strict"},
 	{"github.com/spf13/cobra", "cmd/gatehouse/...", "the command line stays at the door"},

@@ -7,6 +7,7 @@
 //	go run ./bench -quick               # shows that everything works
 //	go run ./bench -only small,cold -rounds 9
 //	go run ./bench -list                # names the sections
+//	go run ./bench -only builds -against ./gatehouse.before
 //	go run ./bench -profile cpu.prof -target session
 //
 // Absolute figures of a shared machine move by half within the hour; ratios of

@@ -19,6 +19,7 @@ type setup struct {
 	h1     bool // the transport h1 to the application
 	tls    bool // TLS, and so HTTP/2, in front
 	forget bool // no verified credential is remembered
+	other  bool // the build of -against
 }
 
 // gateway is a running gatehouse with somebody to ask as.
@@ -70,8 +71,12 @@ func (w *world) launch(ctx context.Context, c *configured) (*gateway, error) {
 }
 
 func (c *configured) program(w *world) program {
+	binary := w.binary
+	if c.other {
+		binary = w.plan.against
+	}
 	return program{
-		name: "gatehouse", path: w.binary, env: w.plan.gatewayEnv,
+		name: "gatehouse", path: binary, env: w.plan.gatewayEnv,
 		args: []string{"serve", "--config", c.file},
 	}
 }

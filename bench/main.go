@@ -21,6 +21,7 @@ type plan struct {
 	tokens      int           // signed, for loads that never repeat one
 	same        bool          // the bare proxy carries the target's credential
 	binary      string        // a gatehouse that is built already, "" to build
+	against     string        // another, to compare it with; "" for none
 
 	buildFlags []string // of the gatehouse that is built
 	gatewayEnv []string // NAME=value, besides our own
@@ -42,11 +43,12 @@ func main() {
 	flag.IntVar(&p.tokens, "tokens", 120_000, "access tokens to sign")
 	flag.BoolVar(&p.same, "same-bytes", false, "let the bare proxy carry the same credential, so that only gatehouse's work shows")
 	flag.StringVar(&p.binary, "binary", "", "a gatehouse that is built already (default: build it)")
+	flag.StringVar(&p.against, "against", "", "another gatehouse that is built already, for the section builds")
 	quick := flag.Bool("quick", false, "few and short runs: shows that everything works, and little else")
 	only := flag.String("only", "", "sections to measure, with commas between; -list names them")
 	list := flag.Bool("list", false, "name the sections and stop")
 	profile := flag.String("profile", "", "write a CPU profile of a gateway under load into this file, and measure nothing")
-	profiled := flag.String("target", "bearer", "what -profile asks for: public, bearer, session, bearer-assertion or session-assertion; h1- before it for the transport h1")
+	profiled := flag.String("target", "bearer", "what -profile asks for: public, bearer, session, bearer-assertion or session-assertion; h1- before it for the transport h1, -64k behind it for a larger body")
 	bare := bareSpec{}
 	flag.StringVar(&bare.addr, "bare", "", "be the bare proxy on this address; used by bench itself")
 	flag.StringVar(&bare.to, "to", "", "where the bare proxy passes requests on to")

@@ -30,6 +30,7 @@ func writeProfile(ctx context.Context, p plan, name, file string) error {
 	}
 	defer w.close()
 	name, h1 := strings.CutPrefix(name, "h1-")
+	name, medium := strings.CutSuffix(name, "-64k")
 	if h1 && !w.knows.h1 {
 		return fmt.Errorf("profile: "+unsupported, "upstreams.NAME.transport")
 	}
@@ -44,10 +45,15 @@ func writeProfile(ctx context.Context, p plan, name, file string) error {
 	if !ok {
 		return fmt.Errorf("profile: there is no target %q", name)
 	}
+	if medium {
+		t = t.with(t.name, func(t *target) { t.path = mediumFile })
+	}
 	w.tell("asking %s for %v", t.url(), profileFor)
-	if _, err := w.runLoad(ctx, t, profileFor); err != nil {
+	run, err := w.runLoad(ctx, t, profileFor)
+	if err != nil {
 		return err
 	}
+	w.tell("%.0f requests a second, each with %v of CPU", run.rate, run.cpu)
 	// The profile is written at the end of the process.
 	g.proc.end()
 	if info, err := os.Stat(file); err != nil || info.Size() == 0 {

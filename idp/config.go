@@ -14,6 +14,7 @@ import (
 	"gatehouse/idp/pool"
 	"gatehouse/idp/signin"
 	"gatehouse/idp/sso"
+	"gatehouse/idp/store"
 	"gatehouse/internal/conf"
 )
 
@@ -31,6 +32,8 @@ type Config struct {
 	// includes reading what people type into the sign-in page: for
 	// demonstrations. Default false.
 	InsecureSharedOrigin bool `yaml:"insecure_shared_origin"`
+	// Store is where the user pool is kept.
+	Store store.Config `yaml:"store"`
 	// SSO is how long a sign-in at the provider lasts, and with it the silent
 	// sign-in to further applications.
 	SSO sso.Config `yaml:"sso"`
@@ -39,7 +42,7 @@ type Config struct {
 	// Pool says what is known of people and what they sign in with.
 	Pool pool.Config `yaml:"pool"`
 	// Password says what a password must be and what checking one may cost.
-	Password Password `yaml:"password"`
+	Password password.Config `yaml:"password"`
 	// MFA says who needs a second factor and which there are.
 	MFA mfa.Config `yaml:"mfa"`
 	// GatewayTokenTTL is how long the tokens of the gateway's own client live,
@@ -61,28 +64,6 @@ type Config struct {
 // Defaults sets what absent keys mean.
 func (c *Config) Defaults() { c.GatewayTokenTTL = 10 * time.Minute }
 
-// Password is the section `idp.password`.
-type Password struct {
-	// MinLength is the least number of characters of a new password. Default 8.
-	MinLength int `yaml:"min_length"`
-	// Parallel is how many passwords are checked at once. Default: one for
-	// each CPU that the process may use.
-	Parallel int `yaml:"parallel"`
-	// Memory is what all checks together may use; one takes 19 MiB. Default
-	// 256MiB.
-	Memory conf.Size `yaml:"memory"`
-	// Queue is how many sign-ins may wait for a check; the next one is answered
-	// 503. Default 64.
-	Queue int `yaml:"queue"`
-}
-
-// Defaults sets what absent keys mean.
-func (p *Password) Defaults() { *p = Password{MinLength: 8, Memory: 256 << 20, Queue: 64} }
-
-func (p *Password) options() password.Options {
-	return password.Options{Parallel: p.Parallel, MemoryKiB: int64(p.Memory >> 10), Queue: int64(p.Queue)}
-}
-
 // Shared tells whether applications may live on the issuer's origin.
 func (c *Config) Shared() bool { return c.InsecureSharedOrigin || c.Issuer.Path != "" }
 
@@ -100,12 +81,6 @@ func (c *Config) Check(r *conf.Report) {
 	}
 	if c.SignIn.FlowTries < 1 || c.SignIn.AccountTries < 1 || c.SignIn.AddressTries < 1 || c.SignIn.AddressStarts < 1 {
 		r.Errorf(&c.SignIn.FlowTries, "idp.signin: flow_tries, account_tries, address_tries and address_starts must be at least 1")
-	}
-	if c.Password.MinLength < 1 || c.Password.MinLength > password.MaxRunes {
-		r.Errorf(&c.Password.MinLength, "idp.password.min_length must be 1 to %d", password.MaxRunes)
-	}
-	if c.Password.Parallel < 0 || c.Password.Queue < 0 || c.Password.Memory < 0 {
-		r.Errorf(&c.Password.Parallel, "idp.password: parallel, queue and memory must not be negative")
 	}
 	if c.GatewayTokenTTL < time.Second || c.GatewayTokenTTL > time.Hour {
 		r.Errorf(&c.GatewayTokenTTL, "idp.gateway_token_ttl is %s, want 1s to 1h", c.GatewayTokenTTL)

@@ -7,6 +7,7 @@ import (
 	"gatehouse/idp/notify"
 	"gatehouse/idp/password"
 	"gatehouse/idp/pool"
+	"gatehouse/idp/sso"
 	"gatehouse/idp/token"
 )
 
@@ -18,6 +19,8 @@ type Domain struct {
 	Keys    *keys.Ring
 	Mint    *token.Mint
 	Factors *mfa.Factors
+	// Sessions are the sign-ins at the provider.
+	Sessions sso.Sessions
 	// Hasher is the queue in front of all password checks; it counts them.
 	Hasher *password.Hasher
 	// Outbox takes messages to people. Only a server runs it.
@@ -32,7 +35,7 @@ func NewDomain(cfg *Config, d Deps) (Domain, error) {
 	if err != nil {
 		return Domain{}, err
 	}
-	hasher := password.New(cfg.Password.options())
+	hasher := password.New(cfg.Password.Options())
 	people := pool.New(pool.Parts{
 		Users: db.Users(), Groups: db.Groups(), Members: db.Members(), Tombstones: db.Tombstones(),
 		Ender: db, Journal: db, Hasher: hasher, MinPassword: cfg.Password.MinLength,
@@ -52,5 +55,5 @@ func NewDomain(cfg *Config, d Deps) (Domain, error) {
 		Passkeys: db.MFAPasskeys(), Devices: db.MFADevices(), Counts: db.MFACounts(), Spent: db.MFASpent(),
 		Ender: db, Journal: db, Sealer: sealer, Issuer: cfg.Issuer, Mail: mail, SMS: sms, Now: now,
 	})
-	return Domain{Pool: people, Clients: clients, Keys: ring, Mint: mint, Factors: factors, Hasher: hasher, Outbox: outbox}, nil
+	return Domain{Pool: people, Clients: clients, Keys: ring, Mint: mint, Factors: factors, Sessions: db.Sessions(), Hasher: hasher, Outbox: outbox}, nil
 }

@@ -23,7 +23,7 @@ func (f *fixture) failEvents(t *testing.T) {
 // exec runs a statement on the database behind the provider's back.
 func (f *fixture) exec(t *testing.T, statement string) {
 	t.Helper()
-	db, err := sql.Open("sqlite", f.db.Path())
+	db, err := sql.Open("sqlite", f.db.Name())
 	if err != nil {
 		t.Fatal(err)
 	}

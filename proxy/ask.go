@@ -93,7 +93,7 @@ func (g *Gate) judge(ctx context.Context, v Verdict, id *session.Identity, take 
 			return Asked{Verdict: v}
 		}
 	}
-	if !g.settleAt(&v) {
+	if !g.findSite(&v) {
 		v.refuse(http.StatusNotFound, ReasonNoRoute)
 		return Asked{Verdict: v}
 	}

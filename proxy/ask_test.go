@@ -113,7 +113,7 @@ func compare(t *testing.T, what string, v Verdict, asked Asked) {
 			got.Action, got.Status, got.Reason, got.Challenge, got.Route, got.Rule, got.SignIn,
 			v.Action, v.Status, v.Reason, v.Challenge, v.Route, v.Rule, v.SignIn)
 	}
-	if !v.asked {
+	if !v.judged {
 		return
 	}
 	if asked.Decision != v.decision {

@@ -47,7 +47,7 @@ func TestSlowAnswerWithALengthEndsWithTheSession(t *testing.T) {
 		if err == nil {
 			t.Error("the answer ended as if it were complete, want it cut off")
 		}
-	case <-time.After(settle + 5*time.Second):
+	case <-time.After(streamAfter + 5*time.Second):
 		t.Fatal("the answer goes on after sign-out")
 	}
 }

@@ -50,17 +50,23 @@ type Config struct {
 type Principals struct {
 	// Max is how much memory they may take, about; 0 remembers nothing, and every
 	// request is verified anew. Never more than a quarter of the process's memory
-	// limit. Default 320MiB: about 100,000 credentials.
+	// limit. Otherwise at least 1MiB. Default 320MiB: about 100,000 credentials.
 	Max conf.Size `yaml:"max"`
 }
 
 // Defaults sets what an absent key means.
 func (p *Principals) Defaults() { p.Max = 320 << 20 }
 
+// leastPrincipals is some 300 credentials. Who writes less means another unit.
+const leastPrincipals conf.Size = 1 << 20
+
 // Check reports a size that is none.
 func (p *Principals) Check(r *conf.Report) {
-	if p.Max < 0 {
+	switch {
+	case p.Max < 0:
 		r.Errorf(&p.Max, "principals: max is %s, want 0 or more", p.Max)
+	case p.Max > 0 && p.Max < leastPrincipals:
+		r.Errorf(&p.Max, "principals: max is %d bytes, which is room for nobody: want a size with its unit, such as 64MiB, of %s at least, or 0 to remember none", int64(p.Max), leastPrincipals)
 	}
 }
 

@@ -34,10 +34,10 @@ type exchange struct {
 	// stripped: the request came with headers that only the gate may set. socket:
 	// it has become a web socket.
 	stripped, socket bool
-	// began is when the request came, asked when it was passed on, and answered
+	// began is when the request came, passed when it was passed on, and answered
 	// when the head of the answer came; zero if nobody wants to know, or if it did
 	// not happen.
-	began, asked, answered time.Time
+	began, passed, answered time.Time
 }
 
 // id names the request in logs, answers and error pages.
@@ -85,7 +85,7 @@ func (x *exchange) forward(r *http.Request) {
 	if err != nil {
 		h.log.ErrorContext(r.Context(), "identity headers not made", "request_id", x.id(), "http.route", rt.Name, "error", err)
 		v.refuse(http.StatusServiceUnavailable, ReasonAssertion)
-		h.refuse(&x.out, r, g, v, x.id())
+		x.refuse(&x.out, r)
 		return
 	}
 	if told != nil && told.Left > 0 {
@@ -134,8 +134,8 @@ func (x *exchange) identityHeaders(rt *compiled) (*identity.Told, error) {
 func (x *exchange) observe() {
 	x.entered.last.Store(&believed{x.g, x.v.Identity})
 	x.stream.allowed, x.stream.end = x.allowed, x.end.Now
-	x.asked = time.Now()
-	x.stream.began = x.asked
+	x.passed = time.Now()
+	x.stream.began = x.passed
 	x.h.live.begin(&x.stream, x.number)
 }
 
@@ -182,19 +182,11 @@ func (x *exchange) filter(res *http.Response) error {
 	}
 	delete(res.Header, "X-Request-Id")
 	if streaming(res) {
-		x.h.live.last(&x.stream)
+		x.h.live.promote(&x.stream)
 	}
 	if res.StatusCode == http.StatusSwitchingProtocols && !x.began.IsZero() {
 		x.socket = true
 		x.g.parts.Observer.Opened(x.v.Route)
 	}
 	return nil
-}
-
-// failed answers for an upstream that did not. What was decided stays as it is:
-// others may be looking at it.
-func (x *exchange) failed(w http.ResponseWriter, r *http.Request, err error) {
-	v := x.v
-	x.ended = &v
-	x.h.failed(w, r, x.g, &v, err, x.id())
 }

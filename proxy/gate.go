@@ -288,15 +288,15 @@ func (g *Gate) locate(r *http.Request, v *Verdict) bool {
 			return true
 		}
 	}
-	if !g.settleAt(v) {
+	if !g.findSite(v) {
 		v.refuse(http.StatusNotFound, ReasonNoRoute)
 		return false
 	}
 	return true
 }
 
-// settleAt finds the public URL of a canonical request; false if there is none.
-func (g *Gate) settleAt(v *Verdict) bool {
+// findSite finds the public URL of a canonical request; false if there is none.
+func (g *Gate) findSite(v *Verdict) bool {
 	if v.place = g.sites[v.Request.Host]; v.place == nil {
 		return false
 	}

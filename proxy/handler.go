@@ -72,11 +72,11 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x.out.ResponseWriter = w
 	if g.parts.Observer != nil {
 		x.began = time.Now()
-		defer x.told()
+		defer x.report()
 	}
 	ok := g.locate(r, &x.v)
 	x.name(r)
-	h.serve(&x.out, r, x, ok)
+	x.serve(&x.out, r, ok)
 	if x.relay != nil {
 		// From here, so that a web socket keeps no deep stack for as long as it lasts.
 		defer x.leave()
@@ -85,24 +85,24 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // serve answers a request that has been located, if ok.
-func (h *Handler) serve(w http.ResponseWriter, r *http.Request, x *exchange, ok bool) {
+func (x *exchange) serve(w http.ResponseWriter, r *http.Request, ok bool) {
 	g, v := x.g, &x.v
 	switch {
 	case !ok:
-		h.refuse(w, r, g, v, x.id())
+		x.refuse(w, r)
 	case g.parts.SharedOrigin && len(r.Header["Service-Worker"]) > 0:
 		v.refuse(http.StatusForbidden, ReasonOrigin)
-		h.refuse(w, r, g, v, x.id())
+		x.refuse(w, r)
 	case v.mount != nil:
 		mounted(w, r, v, x.id())
 	case ours(v.Request.Path):
-		h.serveOurs(w, r, g, v, x.id())
+		x.serveOurs(w, r)
 	default:
 		g.decide(w, r, v)
 		defer v.body.Release()
 		g.record(v, x.id())
 		if v.Action != Forward {
-			h.answer(w, r, g, v, x.id())
+			x.answer(w, r)
 			return
 		}
 		x.setCookies()
@@ -120,12 +120,11 @@ func mounted(w http.ResponseWriter, r *http.Request, v *Verdict, id string) {
 }
 
 // answer writes what was decided, if nothing is forwarded.
-func (h *Handler) answer(w http.ResponseWriter, r *http.Request, g *Gate, v *Verdict, id string) {
-	for _, c := range v.Cookies {
-		http.SetCookie(w, c)
-	}
+func (x *exchange) answer(w http.ResponseWriter, r *http.Request) {
+	v := &x.v
+	x.setCookies()
 	if v.Action != Redirect {
-		h.refuse(w, r, g, v, id)
+		x.refuse(w, r)
 		return
 	}
 	transportSecurity(w, v.Site)

@@ -13,10 +13,10 @@ const (
 	// recheck is how often a stream's right to go on is decided again; a
 	// revocation is looked at at once.
 	recheck = 30 * time.Second
-	// settle is how long an exchange may last before it counts as a stream, and
+	// streamAfter is how long an exchange may last before it counts as a stream, and
 	// sweep how often it is looked whether one does.
-	settle = 2 * time.Second
-	sweep  = time.Second
+	streamAfter = 2 * time.Second
+	sweep       = time.Second
 
 	liveShards = 16
 )
@@ -106,17 +106,17 @@ func (y *young) unlink(s *stream) {
 	s.links, s.linked = links{}, false
 }
 
-// last makes a stream of s at once, and reports whether it was none and has not
+// promote makes a stream of s at once, and reports whether it was none and has not
 // ended. It is decided about when it has lasted all the same.
-func (l *live) last(s *stream) bool {
+func (l *live) promote(s *stream) bool {
 	s.home.mu.Lock()
 	defer s.home.mu.Unlock()
-	return l.lastLocked(s)
+	return l.promoteLocked(s)
 }
 
-// lastLocked is last while the home of s is locked. The stream is noted under
+// promoteLocked is promote while the home of s is locked. The stream is noted under
 // that lock: whoever leaves afterwards finds it.
-func (l *live) lastLocked(s *stream) bool {
+func (l *live) promoteLocked(s *stream) bool {
 	if s.over || s.lasting {
 		return false
 	}
@@ -146,15 +146,15 @@ func (l *live) leave(s *stream) {
 	}
 }
 
-// settled makes streams of the exchanges that have lasted, and returns them, once.
-func (l *live) settled(now time.Time) []*stream {
+// matured makes streams of the exchanges that have lasted, and returns them, once.
+func (l *live) matured(now time.Time) []*stream {
 	var found []*stream
 	for i := range l.shards {
 		y := &l.shards[i]
 		y.mu.Lock()
-		for s := y.ring.after; s != nil && now.Sub(s.began) >= settle; s = y.ring.after {
+		for s := y.ring.after; s != nil && now.Sub(s.began) >= streamAfter; s = y.ring.after {
 			y.unlink(s)
-			l.lastLocked(s)
+			l.promoteLocked(s)
 			found = append(found, s)
 		}
 		y.mu.Unlock()
@@ -181,7 +181,7 @@ func (l *live) run(ctx context.Context, changed func() (revoked, replaced <-chan
 		case <-revoked:
 		case <-replaced:
 		case now := <-tick.C:
-			if due = l.settled(now); now.Sub(decided) < recheck {
+			if due = l.matured(now); now.Sub(decided) < recheck {
 				again(due)
 				continue
 			}

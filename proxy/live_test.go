@@ -15,22 +15,22 @@ import (
 func TestEndedExchangeIsNotObserved(t *testing.T) {
 	var l live
 	new := func() *stream {
-		s := &stream{allowed: func(look) bool { return true }, end: func() {}, began: time.Now().Add(-settle)}
+		s := &stream{allowed: func(look) bool { return true }, end: func() {}, began: time.Now().Add(-streamAfter)}
 		l.begin(s, 0)
 		return s
 	}
 	gone, first, second := new(), new(), new()
 	l.leave(gone)
-	if l.last(gone) {
+	if l.promote(gone) {
 		t.Error("an exchange that has ended became a stream")
 	}
-	if !l.last(first) || l.last(first) {
+	if !l.promote(first) || l.promote(first) {
 		t.Error("an exchange that says it will last becomes a stream, once")
 	}
-	if got := l.settled(time.Now()); !slices.Equal(got, []*stream{first, second}) {
+	if got := l.matured(time.Now()); !slices.Equal(got, []*stream{first, second}) {
 		t.Errorf("%d exchanges have lasted, want the two that are under way", len(got))
 	}
-	if l.last(second) || len(l.settled(time.Now())) != 0 || len(l.snapshot()) != 2 {
+	if l.promote(second) || len(l.matured(time.Now())) != 0 || len(l.snapshot()) != 2 {
 		t.Error("a stream becomes one again")
 	}
 	for range 2 { // whoever leaves twice has left
@@ -49,13 +49,13 @@ func TestManyExchangesComeAndGo(t *testing.T) {
 	for range 8 {
 		all.Go(func() {
 			for i := range 500 {
-				s := &stream{began: time.Now().Add(-settle)}
+				s := &stream{began: time.Now().Add(-streamAfter)}
 				l.begin(s, 3)
 				switch i % 3 {
 				case 0:
-					l.last(s)
+					l.promote(s)
 				case 1:
-					l.settled(time.Now())
+					l.matured(time.Now())
 				}
 				l.leave(s)
 			}

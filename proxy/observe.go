@@ -40,9 +40,9 @@ type Observer interface {
 	Opened(route int)
 }
 
-// told tells the observer how the exchange went. It is deferred: an exchange that
+// report tells the observer how the exchange went. It is deferred: an exchange that
 // is cut off has an end too.
-func (x *exchange) told() {
+func (x *exchange) report() {
 	o := Observed{
 		RequestID: x.id(), Request: x.came, Verdict: cmp.Or(x.ended, &x.v), Status: x.out.status, Sent: x.out.sent, Stripped: x.stripped,
 		Began: x.began, Took: time.Since(x.began), Waited: -1,
@@ -50,7 +50,7 @@ func (x *exchange) told() {
 	if x.v.Route >= 0 {
 		rt := &x.g.routes[x.v.Route]
 		o.Route = rt.Name
-		if !x.asked.IsZero() {
+		if !x.passed.IsZero() {
 			o.Upstream = rt.Upstream
 		}
 	}
@@ -58,7 +58,7 @@ func (x *exchange) told() {
 		o.Status = http.StatusSwitchingProtocols // written past our writer
 	}
 	if !x.answered.IsZero() {
-		o.Waited = x.answered.Sub(x.asked)
+		o.Waited = x.answered.Sub(x.passed)
 	}
 	x.g.parts.Observer.Observe(&o)
 }

@@ -22,49 +22,51 @@ func ours(path string) bool {
 }
 
 // serveOurs dispatches the gateway's own paths on the canonical path.
-func (h *Handler) serveOurs(w http.ResponseWriter, r *http.Request, g *Gate, v *Verdict, id string) {
+func (x *exchange) serveOurs(w http.ResponseWriter, r *http.Request) {
+	v := &x.v
 	hurry(w, r)
 	transportSecurity(w, v.Site)
 	if v.Request.Odd != 0 {
 		v.refuse(http.StatusBadRequest, ReasonPathRejected)
-		h.refuse(w, r, g, v, id)
+		x.refuse(w, r)
 		return
 	}
 	read := r.Method == http.MethodGet || r.Method == http.MethodHead
 	path := v.Request.Path
 	switch {
 	case path == PathSignOut && (read || r.Method == http.MethodPost):
-		h.signOut(w, r, g, v, id)
+		x.signOut(w, r)
 	case !read && path != PathSignOut:
 		v.refuse(http.StatusMethodNotAllowed, ReasonMethod)
-		h.refuse(w, r, g, v, id)
+		x.refuse(w, r)
 	case path == PathCallback:
-		h.callback(w, r, g, v, id)
+		x.callback(w, r)
 	case path == pathSignIn:
-		h.signIn(w, r, g, v, id)
+		x.signIn(w, r)
 	case path == pathMe || path == pathMeJSON:
-		h.me(w, r, g, v, id)
+		x.me(w, r)
 	case path == pathHealth:
 		noStore(w.Header())
 		writeBytes(w, "text/plain; charset=utf-8", []byte("ok\n"))
-	case path == pathJWKS && h.keys != nil:
+	case path == pathJWKS && x.h.keys != nil:
 		w.Header().Set("Cache-Control", "public, max-age=300")
-		writeBytes(w, "application/jwk-set+json", h.keys.JWKS())
-	case strings.HasPrefix(path, prefixKeys) && h.keys != nil:
-		h.key(w, r, g, v, id)
+		writeBytes(w, "application/jwk-set+json", x.h.keys.JWKS())
+	case strings.HasPrefix(path, prefixKeys) && x.h.keys != nil:
+		x.key(w, r)
 	default:
 		v.refuse(http.StatusNotFound, ReasonNoRoute)
-		h.refuse(w, r, g, v, id)
+		x.refuse(w, r)
 	}
 }
 
 // key serves one public key as PEM, as AWS's load balancers do for the
 // verifiers of x-amzn-oidc-data.
-func (h *Handler) key(w http.ResponseWriter, r *http.Request, g *Gate, v *Verdict, id string) {
-	pem, ok := h.keys.PEM(strings.TrimPrefix(v.Request.Path, prefixKeys))
+func (x *exchange) key(w http.ResponseWriter, r *http.Request) {
+	v := &x.v
+	pem, ok := x.h.keys.PEM(strings.TrimPrefix(v.Request.Path, prefixKeys))
 	if !ok {
 		v.refuse(http.StatusNotFound, ReasonNoRoute)
-		h.refuse(w, r, g, v, id)
+		x.refuse(w, r)
 		return
 	}
 	w.Header().Set("Cache-Control", "public, max-age=86400, immutable")
@@ -74,33 +76,35 @@ func (h *Handler) key(w http.ResponseWriter, r *http.Request, g *Gate, v *Verdic
 // signIn begins an attempt on request, and returns to rd when that is a path
 // of this site; step_up names the route whose `require` it shall meet.
 // A picture or a frame on a foreign page must not pile up attempts.
-func (h *Handler) signIn(w http.ResponseWriter, r *http.Request, g *Gate, v *Verdict, id string) {
+func (x *exchange) signIn(w http.ResponseWriter, r *http.Request) {
+	g, v := x.g, &x.v
 	if r.Header.Get("Sec-Fetch-Mode") != "" && !page.Navigation(r) {
 		v.refuse(http.StatusForbidden, ReasonOrigin)
-		h.refuse(w, r, g, v, id)
+		x.refuse(w, r)
 		return
 	}
 	if a, ok := g.attempt(r, v); ok {
 		v.begin(r, g.parts.SignIn, a)
 	}
-	h.answer(w, r, g, v, id)
+	x.answer(w, r)
 }
 
 // callback takes the browser back from the issuer.
-func (h *Handler) callback(w http.ResponseWriter, r *http.Request, g *Gate, v *Verdict, id string) {
+func (x *exchange) callback(w http.ResponseWriter, r *http.Request) {
+	g, v := x.g, &x.v
 	location, cookies, err := g.parts.SignIn.Callback(r.Context(), *v.Site, r)
 	v.Cookies = cookies
 	var failure *CallbackError
 	switch {
 	case err == nil:
 		v.Action, v.Status, v.Location = Redirect, http.StatusFound, location
-		h.answer(w, r, g, v, id)
+		x.answer(w, r)
 	case errors.As(err, &failure):
-		h.callbackFailed(w, r, v, failure, id)
+		x.callbackFailed(w, r, failure)
 	default:
-		h.log.WarnContext(r.Context(), "sign-in failed", "request_id", id, "error", err)
+		x.h.log.WarnContext(r.Context(), "sign-in failed", "request_id", x.id(), "error", err)
 		v.refuse(http.StatusServiceUnavailable, ReasonIssuerDown)
-		h.answer(w, r, g, v, id)
+		x.answer(w, r)
 	}
 }
 
@@ -123,14 +127,14 @@ func (e *CallbackError) Error() string { return "sign-in: " + e.Code + ": " + e.
 // Unwrap returns the cause.
 func (e *CallbackError) Unwrap() error { return e.Err }
 
-func (h *Handler) callbackFailed(w http.ResponseWriter, r *http.Request, v *Verdict, f *CallbackError, id string) {
-	for _, c := range v.Cookies {
+func (x *exchange) callbackFailed(w http.ResponseWriter, r *http.Request, f *CallbackError) {
+	for _, c := range x.v.Cookies {
 		http.SetCookie(w, c)
 	}
-	h.log.InfoContext(r.Context(), "sign-in failed", "request_id", id, "gatehouse.reason", f.Code, "error", f.Err)
+	x.h.log.InfoContext(r.Context(), "sign-in failed", "request_id", x.id(), "gatehouse.reason", f.Code, "error", f.Err)
 	page.Write(w, r, page.Refusal{
 		Status: f.Status, Code: f.Code, Title: "Signing in did not work", Text: f.Text,
-		RequestID: id, LoginURL: v.Site.Origin + pathSignIn,
+		RequestID: x.id(), LoginURL: x.v.Site.Origin + pathSignIn,
 	})
 }
 
@@ -154,7 +158,8 @@ func (g *Gate) current(r *http.Request, v *Verdict) *session.Session {
 }
 
 // me tells who is signed in: a page for people, JSON for scripts.
-func (h *Handler) me(w http.ResponseWriter, r *http.Request, g *Gate, v *Verdict, id string) {
+func (x *exchange) me(w http.ResponseWriter, r *http.Request) {
+	g, v := x.g, &x.v
 	s := g.current(r, v)
 	if s != nil && !g.parts.SignIn.Knows(s.Identity()) {
 		// Routes do not believe it either.
@@ -165,7 +170,7 @@ func (h *Handler) me(w http.ResponseWriter, r *http.Request, g *Gate, v *Verdict
 		if v.SignIn && v.Request.Path == pathMe && page.Navigation(r) {
 			v.begin(r, g.parts.SignIn, Attempt{ReturnTo: pathMe})
 		}
-		h.answer(w, r, g, v, id)
+		x.answer(w, r)
 		return
 	}
 	identity := s.Identity()
@@ -176,7 +181,7 @@ func (h *Handler) me(w http.ResponseWriter, r *http.Request, g *Gate, v *Verdict
 		body, err := json.Marshal(meOf(identity))
 		if err != nil {
 			v.refuse(http.StatusServiceUnavailable, ReasonSessionRevoked)
-			h.refuse(w, r, g, v, id)
+			x.refuse(w, r)
 			return
 		}
 		writeBytes(w, "application/json", body)
@@ -187,14 +192,15 @@ func (h *Handler) me(w http.ResponseWriter, r *http.Request, g *Gate, v *Verdict
 
 // signOut asks on GET and signs out on POST. The form's token is bound to the
 // session, and the browser must say that the form is ours.
-func (h *Handler) signOut(w http.ResponseWriter, r *http.Request, g *Gate, v *Verdict, id string) {
+func (x *exchange) signOut(w http.ResponseWriter, r *http.Request) {
+	g, v := x.g, &x.v
 	s := g.current(r, v)
 	for _, c := range v.Cookies {
 		http.SetCookie(w, c)
 	}
 	v.Cookies = nil
 	if s == nil && v.Status == http.StatusServiceUnavailable {
-		h.refuse(w, r, g, v, id)
+		x.refuse(w, r)
 		return
 	}
 	if s == nil {
@@ -209,33 +215,33 @@ func (h *Handler) signOut(w http.ResponseWriter, r *http.Request, g *Gate, v *Ve
 	if err := r.ParseForm(); err != nil {
 		v.hangUp = true
 		v.refuse(http.StatusBadRequest, ReasonOrigin)
-		h.refuse(w, r, g, v, id)
+		x.refuse(w, r)
 		return
 	}
 	if !fromUs(r, v.Site.Origin) || !hmac.Equal([]byte(r.PostForm.Get("token")), []byte(signOutToken(s))) {
 		v.refuse(http.StatusForbidden, ReasonOrigin)
-		h.refuse(w, r, g, v, id)
+		x.refuse(w, r)
 		return
 	}
 	out, err := g.parts.SignIn.SignOut(r.Context(), *v.Site, s)
 	if err != nil {
 		// Nobody is told "signed out" while the session is not dead.
-		h.log.ErrorContext(r.Context(), "sign-out not recorded", "request_id", id, "error", err)
+		x.h.log.ErrorContext(r.Context(), "sign-out not recorded", "request_id", x.id(), "error", err)
 		v.refuse(http.StatusServiceUnavailable, ReasonFeedStale)
-		h.refuse(w, r, g, v, id)
+		x.refuse(w, r)
 		return
 	}
 	for _, c := range g.parts.Cookies.Clear(*v.Site, r) {
 		http.SetCookie(w, c)
 	}
-	h.signedOut(w, r, v, out)
+	x.signedOut(w, r, out)
 }
 
-func (h *Handler) signedOut(w http.ResponseWriter, r *http.Request, v *Verdict, out SignedOut) {
+func (x *exchange) signedOut(w http.ResponseWriter, r *http.Request, out SignedOut) {
 	noStore(w.Header())
 	switch {
 	case out.Location == "":
-		http.Redirect(w, r, v.Site.Origin+PathSignOut, http.StatusSeeOther)
+		http.Redirect(w, r, x.v.Site.Origin+PathSignOut, http.StatusSeeOther)
 	case out.Form == nil:
 		w.Header().Set("Location", out.Location)
 		w.WriteHeader(http.StatusSeeOther)

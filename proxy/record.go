@@ -7,7 +7,7 @@ import (
 
 // ask asks the policy about v, or remembers what it said.
 func (g *Gate) ask(ctx context.Context, v *Verdict) {
-	v.asked = true
+	v.judged = true
 	rt := &g.routes[v.Route]
 	if rt.personal {
 		if d := v.known.Decision(g.epoch, v.Route, v.at); d != nil {
@@ -30,7 +30,7 @@ func (g *Gate) ask(ctx context.Context, v *Verdict) {
 
 // record tells the Recorder what the policy said about v, if it was asked.
 func (g *Gate) record(v *Verdict, id string) {
-	if g.parts.Recorder == nil || !v.asked {
+	if g.parts.Recorder == nil || !v.judged {
 		return
 	}
 	g.parts.Recorder.Record(Decided{

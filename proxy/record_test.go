@@ -116,7 +116,7 @@ func TestTheDecisionThatEndsAStreamIsRecorded(t *testing.T) {
 func TestNoRecorderCostsNothing(t *testing.T) {
 	w := newWorld(t, baseRoutes)
 	g := w.handler.gate()
-	v := Verdict{Route: 3, Identity: &session.Identity{}, asked: true, variables: []policy.Variable{{Name: "a", Value: "b"}}}
+	v := Verdict{Route: 3, Identity: &session.Identity{}, judged: true, variables: []policy.Variable{{Name: "a", Value: "b"}}}
 	if n := testing.AllocsPerRun(100, func() { g.record(&v, "id") }); n != 0 {
 		t.Errorf("recording for nobody allocates %v times, want 0", n)
 	}

@@ -93,8 +93,9 @@ func (v *Verdict) sentence(g *Gate, r *http.Request) (title, text string) {
 
 // refuse writes a refusal and logs it; path and reason are logged, never the
 // query, which may hold secrets.
-func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, g *Gate, v *Verdict, id string) {
-	f := page.Refusal{Status: v.Status, Code: string(v.Reason), RequestID: id, Challenge: v.Challenge}
+func (x *exchange) refuse(w http.ResponseWriter, r *http.Request) {
+	g, v := x.g, &x.v
+	f := page.Refusal{Status: v.Status, Code: string(v.Reason), RequestID: x.id(), Challenge: v.Challenge}
 	f.Title, f.Text = v.sentence(g, r)
 	if v.SignIn {
 		f.LoginURL = g.loginURL(v)
@@ -110,7 +111,7 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, g *Gate, v *Ver
 	}
 	v.dismiss(w, r)
 	transportSecurity(w, v.Site)
-	h.log.LogAttrs(r.Context(), levelOf(v.Status), "refused", attrs(g, v, id)...)
+	x.h.log.LogAttrs(r.Context(), levelOf(v.Status), "refused", attrs(g, v, x.id())...)
 	page.Write(w, r, f)
 }
 
@@ -134,15 +135,18 @@ func (v *Verdict) dismiss(w http.ResponseWriter, r *http.Request) {
 }
 
 // failed answers for an upstream that did not. What it says names no address;
-// the cause is for the log.
-func (h *Handler) failed(w http.ResponseWriter, r *http.Request, g *Gate, v *Verdict, err error, id string) {
+// the cause is for the log. What was decided stays as it is: others may be looking
+// at it.
+func (x *exchange) failed(w http.ResponseWriter, r *http.Request, err error) {
+	v := x.v
+	x.ended = &v
 	class := upstream.BadResponse
 	var failure *upstream.Error
 	if errors.As(err, &failure) {
 		class, err = failure.Class, cmp.Or(failure.Cause(), err)
 	}
 	v.refuse(class.Status(), Reason(class))
-	h.log.LogAttrs(r.Context(), levelOf(v.Status), "upstream failed", append(attrs(g, v, id), errorAttr(err))...)
+	x.h.log.LogAttrs(r.Context(), levelOf(v.Status), "upstream failed", append(attrs(x.g, &v, x.id()), errorAttr(err))...)
 	s := sentences[v.Status]
-	page.Write(w, r, page.Refusal{Status: v.Status, Code: string(class), Title: s.title, Text: s.text, RequestID: id})
+	page.Write(w, r, page.Refusal{Status: v.Status, Code: string(class), Title: s.title, Text: s.text, RequestID: x.id()})
 }

@@ -201,7 +201,7 @@ func (w *world) cutOff(res *http.Response) {
 		if err == nil {
 			w.t.Error("the stream ended as if it were complete, want it cut off")
 		}
-	case <-time.After(settle + 5*time.Second):
+	case <-time.After(streamAfter + 5*time.Second):
 		w.t.Fatal("the stream goes on")
 	}
 }

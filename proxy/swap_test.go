@@ -127,7 +127,7 @@ func (n *noScopes) Verify(ctx context.Context, token string) (*session.Identity,
 // settled reads events for longer than it takes until a stream counts as one.
 func (w *world) settled(lines *bufio.Reader) {
 	w.t.Helper()
-	for begin := time.Now(); time.Since(begin) < settle+200*time.Millisecond; {
+	for begin := time.Now(); time.Since(begin) < streamAfter+200*time.Millisecond; {
 		if _, err := lines.ReadString('\n'); err != nil {
 			w.t.Fatalf("the stream ended: %v", err)
 		}

@@ -102,8 +102,8 @@ type Verdict struct {
 	body *body.Taken
 	// hangUp is true when the rest of the body is not worth waiting for.
 	hangUp bool
-	// asked is true once decision is what the policy said, after took.
-	asked    bool
+	// judged is true once decision is what the policy said, after took.
+	judged   bool
 	decision policy.Decision
 	took     time.Duration
 }

@@ -29,8 +29,9 @@ const (
 // bound to one purpose and one host. Values of one purpose open under no
 // other, for each has keys of its own. It is safe for concurrent use.
 type Box struct {
-	purpose string
-	codecs  []*securecookie.SecureCookie // the first one seals
+	purpose   string
+	maxLength int                          // of a value
+	codecs    []*securecookie.SecureCookie // the first one seals
 }
 
 // newBox derives the keys of a purpose from the ring, newest first. Limits and
@@ -43,7 +44,7 @@ func newBox(keys []CookieKey, purpose string, maxLength int, maxAge time.Duratio
 	if maxLength <= 0 || maxAge < time.Second {
 		return nil, errors.New("new cookie box: no limits")
 	}
-	b := &Box{purpose: purpose}
+	b := &Box{purpose: purpose, maxLength: maxLength}
 	for _, k := range keys {
 		if len(k.Hash) != hashSize || len(k.Block) != blockSize {
 			return nil, fmt.Errorf("new cookie box: a key has %d and %d bytes, want %d and %d", len(k.Hash), len(k.Block), hashSize, blockSize)
@@ -57,7 +58,7 @@ func newBox(keys []CookieKey, purpose string, maxLength int, maxAge time.Duratio
 			return nil, fmt.Errorf("derive cookie key: %w", err)
 		}
 		codec := securecookie.New(hash, block).
-			MaxLength(maxLength).
+			MaxLength(longLength(maxLength)).
 			MaxAge(int(maxAge / time.Second)).
 			SetSerializer(raw{})
 		b.codecs = append(b.codecs, codec)
@@ -94,9 +95,16 @@ func (b *Box) name(host string) string { return b.purpose + " " + host }
 
 // Seal returns plain as a cookie value that only Open with the same host opens.
 func (b *Box) Seal(host string, plain []byte) (string, error) {
-	value, err := b.codecs[0].Encode(b.name(host), plain)
+	long, err := b.codecs[0].Encode(b.name(host), plain)
 	if err != nil {
 		// The cause would print lengths only, but it is not ours to promise.
+		return "", fmt.Errorf("seal %s: %w", b.purpose, ErrTooLarge)
+	}
+	value, ok := shorten(long)
+	if !ok {
+		return "", fmt.Errorf("seal %s: securecookie writes in another form", b.purpose)
+	}
+	if len(value) > b.maxLength {
 		return "", fmt.Errorf("seal %s: %w", b.purpose, ErrTooLarge)
 	}
 	return value, nil
@@ -105,52 +113,20 @@ func (b *Box) Seal(host string, plain []byte) (string, error) {
 // Open returns what was sealed under any key of the ring. ok is false for
 // everything else: there is no use in telling why.
 func (b *Box) Open(host, value string) (plain []byte, ok bool) {
-	if !canonical(value) {
+	if len(value) > b.maxLength {
+		return nil, false
+	}
+	long, ok := lengthen(value)
+	if !ok {
 		return nil, false
 	}
 	name := b.name(host)
 	for _, codec := range b.codecs {
-		if codec.Decode(name, value, &plain) == nil {
+		if codec.Decode(name, long, &plain) == nil {
 			return plain, true
 		}
 	}
 	return nil, false
-}
-
-// digits is the alphabet of base64url (RFC 4648 §5).
-const digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
-
-// digitOf maps a byte to its value, 0xff for a stranger.
-var digitOf = func() (table [256]byte) {
-	for i := range table {
-		table[i] = 0xff
-	}
-	for i := range len(digits) {
-		table[digits[i]] = byte(i)
-	}
-	return table
-}()
-
-// canonical tells whether s is the one spelling of its bytes in padded
-// base64url. securecookie decodes leniently: without this, a value would have
-// many spellings (stray bits at the end, line breaks inside).
-func canonical(s string) bool {
-	if s == "" || len(s)%4 != 0 {
-		return false
-	}
-	body, mask := s, byte(0)
-	switch {
-	case s[len(s)-2] == '=' && s[len(s)-1] == '=':
-		body, mask = s[:len(s)-2], 0x0f
-	case s[len(s)-1] == '=':
-		body, mask = s[:len(s)-1], 0x03
-	}
-	for i := range len(body) {
-		if digitOf[body[i]] == 0xff {
-			return false
-		}
-	}
-	return digitOf[body[len(body)-1]]&mask == 0
 }
 
 // equalKeys tells whether two keys share a part, which a ring never has.

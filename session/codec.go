@@ -2,9 +2,7 @@ package session
 
 import (
 	"encoding/binary"
-	"encoding/json"
 	"errors"
-	"slices"
 	"time"
 )
 
@@ -12,25 +10,9 @@ import (
 var errCodec = errors.New("not a session of this version")
 
 const (
-	codecVersion = 3
+	codecVersion = 4
 	codecPurpose = 'S'
 )
-
-// Tags of claim values.
-const (
-	tagNull byte = iota
-	tagFalse
-	tagTrue
-	tagNumber
-	tagString
-	tagList
-	tagMap
-	tagUsername // the same string as Session.Username
-	tagGroups   // the same list as Session.Groups
-)
-
-// derived are claims that are written as fields and so not twice.
-var derived = []string{"iss", "sub", "email", "email_verified", "name"}
 
 // encode writes the session: version, purpose, number of cookies, run of the
 // process, then the fields in a fixed order. Lengths are uvarints, times
@@ -122,95 +104,6 @@ func (w *writer) list(l []string) {
 	}
 }
 
-func (w *writer) claims(s *Session) {
-	names := make([]string, 0, len(s.Claims))
-	for name := range s.Claims {
-		if !slices.Contains(derived, name) {
-			names = append(names, name)
-		}
-	}
-	slices.Sort(names)
-	w.uvarint(len(names))
-	for _, name := range names {
-		w.string(name)
-		switch v := s.Claims[name]; {
-		case v == any(s.Username) && s.Username != "":
-			*w = append(*w, tagUsername)
-		case sameList(v, s.Groups):
-			*w = append(*w, tagGroups)
-		default:
-			w.value(v, 0)
-		}
-	}
-}
-
-// sameList tells whether v is the list as encoding/json decodes it.
-func sameList(v any, list []string) bool {
-	items, ok := v.([]any)
-	if !ok || len(items) == 0 || len(items) != len(list) {
-		return false
-	}
-	for i, item := range items {
-		if item != any(list[i]) {
-			return false
-		}
-	}
-	return true
-}
-
-// maxDepth bounds claims inside claims; deeper ones become null, which no rule
-// matches.
-const maxDepth = 16
-
-func (w *writer) value(v any, depth int) {
-	switch v := v.(type) {
-	case bool:
-		if v {
-			*w = append(*w, tagTrue)
-		} else {
-			*w = append(*w, tagFalse)
-		}
-		return
-	case json.Number:
-		*w = append(*w, tagNumber)
-		w.string(v.String())
-		return
-	case string:
-		*w = append(*w, tagString)
-		w.string(v)
-		return
-	case []any:
-		if depth < maxDepth {
-			*w = append(*w, tagList)
-			w.uvarint(len(v))
-			for _, item := range v {
-				w.value(item, depth+1)
-			}
-			return
-		}
-	case map[string]any:
-		if depth < maxDepth {
-			w.mapValue(v, depth)
-			return
-		}
-	}
-	*w = append(*w, tagNull)
-}
-
-func (w *writer) mapValue(m map[string]any, depth int) {
-	names := make([]string, 0, len(m))
-	for name := range m {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	*w = append(*w, tagMap)
-	w.uvarint(len(names))
-	for _, name := range names {
-		w.string(name)
-		w.value(m[name], depth+1)
-	}
-}
-
 // reader reads what writer wrote. After the first mistake everything is zero
 // and bad is set.
 type reader struct {
@@ -280,70 +173,4 @@ func (r *reader) list() []string {
 		l[i] = r.string()
 	}
 	return l
-}
-
-// claims reads the claims and adds those that were written as fields.
-func (r *reader) claims(s *Session) {
-	n := r.count()
-	s.Claims = make(map[string]any, n+len(derived))
-	s.Claims["iss"], s.Claims["sub"] = s.Issuer, s.Subject
-	if s.Email != "" {
-		s.Claims["email"], s.Claims["email_verified"] = s.Email, s.EmailVerified
-	}
-	if s.Name != "" {
-		s.Claims["name"] = s.Name
-	}
-	for range n {
-		name := r.string()
-		s.Claims[name] = r.value(s, 0)
-	}
-}
-
-func (r *reader) value(s *Session, depth int) any {
-	switch tag := r.byte(); tag {
-	case tagNull:
-		return nil
-	case tagFalse, tagTrue:
-		return tag == tagTrue
-	case tagNumber:
-		return json.Number(r.string())
-	case tagString:
-		return r.string()
-	case tagUsername:
-		return s.Username
-	case tagGroups:
-		items := make([]any, len(s.Groups))
-		for i, g := range s.Groups {
-			items[i] = g
-		}
-		return items
-	case tagList:
-		items := make([]any, r.count())
-		for i := range items {
-			if items[i] = r.nested(s, depth); r.bad {
-				return nil
-			}
-		}
-		return items
-	case tagMap:
-		n := r.count()
-		m := make(map[string]any, n)
-		for range n {
-			name := r.string()
-			if m[name] = r.nested(s, depth); r.bad {
-				return nil
-			}
-		}
-		return m
-	}
-	r.bad = true
-	return nil
-}
-
-func (r *reader) nested(s *Session, depth int) any {
-	if depth >= maxDepth {
-		r.bad = true
-		return nil
-	}
-	return r.value(s, depth+1)
 }

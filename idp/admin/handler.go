@@ -11,7 +11,9 @@ import (
 	"strings"
 
 	"gatehouse/idp/client"
+	"gatehouse/idp/mfa"
 	"gatehouse/idp/pool"
+	"gatehouse/idp/sso"
 	"gatehouse/idp/token"
 	"gatehouse/internal/audit"
 	"gatehouse/internal/httpx"
@@ -32,7 +34,10 @@ type Parts struct {
 	Mint    *token.Mint
 	Pool    *pool.Pool
 	Clients *client.Clients
-	Events  Events
+	Factors *mfa.Factors
+	// Sessions are the sign-ins at the provider.
+	Sessions sso.Sessions
+	Events   Events
 	// ClientIP returns the address of the caller, the zero Addr if unknown.
 	ClientIP func(*http.Request) netip.Addr
 	Log      *slog.Logger
@@ -67,7 +72,7 @@ func Operations() []Operation {
 }
 
 func operations() []operation {
-	return slices.Concat(userOperations, memberOperations, groupOperations, clientOperations, serverOperations, eventOperations)
+	return slices.Concat(userOperations, memberOperations, factorOperations, sessionOperations, groupOperations, clientOperations, serverOperations, eventOperations)
 }
 
 // reply is what an operation answers; a nil body is 204.
@@ -179,12 +184,13 @@ func translate(err error) error {
 	switch {
 	case errors.As(err, &e):
 		return err
-	case errors.Is(err, pool.ErrNotFound), errors.Is(err, client.ErrNotFound):
+	case errors.Is(err, pool.ErrNotFound), errors.Is(err, client.ErrNotFound), errors.Is(err, mfa.ErrNotFound):
 		return &httpx.Error{Status: http.StatusNotFound, Public: "there is no such thing", Err: err}
 	case errors.Is(err, pool.ErrExists), errors.Is(err, client.ErrExists):
 		return &httpx.Error{Status: http.StatusConflict, Code: "exists", Public: "the name, address or number is taken", Err: err}
-	case errors.Is(err, client.ErrManaged), errors.Is(err, client.ErrTooManySecrets):
-		return &httpx.Error{Status: http.StatusConflict, Code: "conflict", Public: reason(err, client.ErrManaged, client.ErrTooManySecrets), Err: err}
+	case errors.Is(err, client.ErrManaged), errors.Is(err, client.ErrTooManySecrets), errors.Is(err, mfa.ErrLastFactor):
+		public := reason(err, client.ErrManaged, client.ErrTooManySecrets, mfa.ErrLastFactor)
+		return &httpx.Error{Status: http.StatusConflict, Code: "conflict", Public: public, Err: err}
 	case errors.Is(err, pool.ErrInvalid), errors.Is(err, client.ErrInvalid):
 		return &httpx.Error{Status: http.StatusUnprocessableEntity, Code: "invalid_field", Public: err.Error(), Err: err}
 	}

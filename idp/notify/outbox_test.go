@@ -248,7 +248,7 @@ func TestClaimOfADeadProcessEnds(t *testing.T) {
 func TestTwoProcessesSendEachMessageOnce(t *testing.T) {
 	sink := newSink(t, mailsink.Options{})
 	db := storetest.Open(t, nil)
-	other, err := store.Open(t.Context(), db.Path(), store.Options{Sealer: storetest.Sealer(t)})
+	other, err := store.Open(t.Context(), db.Name(), store.Options{Sealer: storetest.Sealer(t)})
 	if err != nil {
 		t.Fatal(err)
 	}

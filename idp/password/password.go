@@ -3,16 +3,12 @@ package password
 import (
 	"context"
 	"crypto/rand"
-	"crypto/subtle"
 	"errors"
-	"fmt"
 	"runtime"
 	"sync/atomic"
 	"time"
 	"unicode/utf8"
 
-	"golang.org/x/crypto/argon2"
-	"golang.org/x/sync/semaphore"
 	"golang.org/x/text/unicode/norm"
 )
 
@@ -63,14 +59,13 @@ type Options struct {
 
 // Hasher makes and checks password hashes. It is safe for concurrent use.
 type Hasher struct {
-	memory  *semaphore.Weighted
-	total   int64
-	share   int64 // the least a hash takes of memory, so that Parallel holds
-	queue   int64
-	wait    time.Duration
-	waiting atomic.Int64
-	calls   atomic.Int64
-	dummy   phc
+	queue *queue
+	total int64
+	share int64 // the least a hash takes of memory, so that Parallel holds
+	wait  time.Duration
+	calls atomic.Int64
+	dummy argonHash
+	floor floor
 }
 
 // New returns a Hasher; it starts nothing.
@@ -91,15 +86,15 @@ func New(o Options) *Hasher {
 		o.Wait = 2 * time.Second
 	}
 	h := &Hasher{
-		memory: semaphore.NewWeighted(o.MemoryKiB),
-		total:  o.MemoryKiB,
-		share:  max(o.MemoryKiB/int64(o.Parallel), 1),
-		queue:  o.Queue,
-		wait:   o.Wait,
-		dummy:  phc{memory: memoryKiB, passes: passes, lanes: lanes, salt: make([]byte, saltBytes), digest: make([]byte, digestSize)},
+		queue: newQueue(o.MemoryKiB, o.Queue),
+		total: o.MemoryKiB,
+		share: max(o.MemoryKiB/int64(o.Parallel), 1),
+		wait:  o.Wait,
+		dummy: ours(),
+		floor: floor{costs: map[string]bool{}},
 	}
 	// A digest nobody can hit: random, so that no input is known to match.
-	rand.Read(h.dummy.salt)
+	h.dummy.digest = make([]byte, digestSize)
 	rand.Read(h.dummy.digest)
 	return h
 }
@@ -130,75 +125,119 @@ func (h *Hasher) Hash(ctx context.Context, password string) (string, error) {
 	if err := Check(password); err != nil {
 		return "", err
 	}
-	p := phc{memory: memoryKiB, passes: passes, lanes: lanes, salt: make([]byte, saltBytes), digest: make([]byte, digestSize)}
-	rand.Read(p.salt)
-	digest, err := h.derive(ctx, p, password)
+	made := ours()
+	err := h.run(ctx, made.memory(), func() {
+		h.calls.Add(1)
+		made.digest = made.derive(norm.NFC.String(password), digestSize)
+	})
 	if err != nil {
 		return "", err
 	}
-	p.digest = digest
-	return p.String(), nil
+	return made.String(), nil
 }
 
-// Verify returns nil when password belongs to hash, a PHC string, and ErrWrong
-// when not. An empty hash means "no such account": it does the same work and
-// returns ErrWrong. A hash outside the bounds costs the same too and returns
-// ErrHash. Besides these come the errors of Check, ErrBusy and the error of ctx.
+// Verify returns nil when password belongs to hash, of any kind that CheckHash
+// takes, and ErrWrong when not. An empty hash means "no such account": it does
+// the work of a hash of ours and returns ErrWrong. A hash outside the bounds
+// costs the same too and returns ErrHash. All of these answers come no earlier
+// than Floor after their turn in the queue. Besides these come the errors of
+// Check, ErrBusy and the error of ctx.
 func (h *Hasher) Verify(ctx context.Context, hash, password string) error {
 	if err := Check(password); err != nil {
 		return err
 	}
-	want, result := h.dummy, ErrWrong
+	var want stored = h.dummy
+	result := ErrWrong
 	if hash != "" {
-		p, err := parse(hash)
-		if err != nil {
-			result = err
-		} else {
-			want, result = p, nil
+		s, err := parse(hash)
+		if err == nil {
+			want = s
 		}
+		result = err
 	}
-	got, err := h.derive(ctx, want, password)
+	ok, begin, err := h.compare(ctx, want, password)
 	if err != nil {
 		return err
 	}
-	if subtle.ConstantTimeCompare(got, want.digest) != 1 && result == nil {
+	if err := h.hold(ctx, begin, len(spellings(password))); err != nil {
+		return err
+	}
+	if !ok && result == nil {
 		return ErrWrong
 	}
 	return result
+}
+
+// CheckHash reports whether Verify takes hash: nil, or ErrHash with a reason
+// that holds nothing of the hash. Hashes are argon2id and argon2i of version 19,
+// scrypt and PBKDF2 over SHA-1, SHA-256 or SHA-512, as PHC strings or as
+// passlib writes them, bcrypt (2a, 2b, 2y) and passlib's bcrypt-sha256.
+func CheckHash(hash string) error {
+	_, err := parse(hash)
+	return err
+}
+
+// Cost returns the kind of hash and what makes it dear, such as "bcrypt 10" or
+// "argon2id m=19456,t=2,p=1"; or ErrHash. It says nothing about the password.
+func Cost(hash string) (string, error) {
+	s, err := parse(hash)
+	if err != nil {
+		return "", err
+	}
+	return s.cost(), nil
+}
+
+// NeedsRehash reports whether hash is not of the kind and cost that Hash makes;
+// make a new one when the password is known next. Dearer hashes of elsewhere
+// count as well: when all are alike, no time tells them apart.
+func NeedsRehash(hash string) bool {
+	s, err := parse(hash)
+	if err != nil {
+		return true
+	}
+	a, ok := s.(argonHash)
+	return !ok || a.cost() != ours().cost() || len(a.salt) < saltBytes || len(a.digest) != digestSize
 }
 
 // Calls returns how many hashes have been computed. Tests count work with it
 // instead of time.
 func (h *Hasher) Calls() int64 { return h.calls.Load() }
 
-// derive waits for its share of memory, then computes the digest of p's kind.
-func (h *Hasher) derive(ctx context.Context, p phc, password string) ([]byte, error) {
-	weight := min(max(int64(p.memory), h.share), h.total)
-	if !h.memory.TryAcquire(weight) {
-		if err := h.enqueue(ctx, weight); err != nil {
-			return nil, err
+// compare tells whether password, in one of its spellings, belongs to want, and
+// when its turn came.
+func (h *Hasher) compare(ctx context.Context, want stored, password string) (ok bool, begin time.Time, err error) {
+	texts := spellings(password)
+	err = h.run(ctx, want.memory(), func() {
+		begin = time.Now()
+		// All of them, whichever matches: the work follows from the input alone.
+		for _, text := range texts {
+			h.calls.Add(1)
+			ok = want.matches(text) || ok
 		}
-	}
-	defer h.memory.Release(weight)
-	h.calls.Add(1)
-	// The same word typed on two systems may come composed or not (RFC 8265 §4.2).
-	text := norm.NFC.Bytes([]byte(password))
-	return argon2.IDKey(text, p.salt, p.passes, p.memory, p.lanes, uint32(len(p.digest))), nil
+		took := time.Since(begin) / time.Duration(len(texts))
+		h.floor.saw(want.cost(), took, want.cost() == h.dummy.cost())
+	})
+	return ok, begin, err
 }
 
-// enqueue waits for memory, at most wait long and in a queue of bounded length.
-func (h *Hasher) enqueue(ctx context.Context, weight int64) error {
-	defer h.waiting.Add(-1)
-	if h.waiting.Add(1) > h.queue {
-		return ErrBusy
+// spellings returns what may have been hashed: the composed form, since the same
+// word typed on two systems may come composed or not (RFC 8265 §4.2), and where
+// it differs the bytes as typed, which other systems hash.
+func spellings(password string) []string {
+	composed := norm.NFC.String(password)
+	if composed == password {
+		return []string{composed}
 	}
-	bounded, cancel := context.WithTimeout(ctx, h.wait)
-	defer cancel()
-	if err := h.memory.Acquire(bounded, weight); err != nil {
-		if ctx.Err() != nil {
-			return fmt.Errorf("wait for a password check: %w", ctx.Err())
-		}
-		return ErrBusy
+	return []string{composed, password}
+}
+
+// run waits for its share of memory, kib at least, then calls work.
+func (h *Hasher) run(ctx context.Context, kib int64, work func()) error {
+	need := min(max(kib, h.share), h.total)
+	if err := h.queue.take(ctx, need, h.wait); err != nil {
+		return err
 	}
+	defer h.queue.give(need)
+	work()
 	return nil
 }

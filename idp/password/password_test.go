@@ -5,8 +5,10 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -111,7 +113,7 @@ func TestStoredHashIsBoundedBothWays(t *testing.T) {
 	}
 	salt, digest := base64.RawStdEncoding.EncodeToString(make([]byte, 16)), base64.RawStdEncoding.EncodeToString(make([]byte, 32))
 	for _, bad := range []string{
-		"x", "$argon2i$v=19$m=64,t=1,p=1$" + salt + "$" + digest, "$argon2id$v=16$m=64,t=1,p=1$" + salt + "$" + digest,
+		"x", "$argon2d$v=19$m=64,t=1,p=1$" + salt + "$" + digest, "$argon2id$v=16$m=64,t=1,p=1$" + salt + "$" + digest,
 		"$argon2id$v=19$m=4194304,t=1,p=1$" + salt + "$" + digest, "$argon2id$v=19$m=131073,t=1,p=1$" + salt + "$" + digest,
 		"$argon2id$v=19$m=64,t=0,p=1$" + salt + "$" + digest, "$argon2id$v=19$m=64,t=11,p=1$" + salt + "$" + digest,
 		"$argon2id$v=19$m=64,t=1,p=0$" + salt + "$" + digest, "$argon2id$v=19$m=64,t=1,p=5$" + salt + "$" + digest,
@@ -178,4 +180,48 @@ func FuzzVerify(f *testing.F) {
 		}
 		_ = h.Verify(t.Context(), hash, pw)
 	})
+}
+
+// Two hundred at once take no more memory than was allowed, and whoever finds
+// the queue full is told so instead of waiting.
+func TestTwoHundredAtOnceStayWithinTheBound(t *testing.T) {
+	h := password.New(password.Options{MemoryKiB: 128 << 10, Parallel: 4})
+	stop, peak := make(chan struct{}), make(chan uint64)
+	go func() {
+		var most uint64
+		for {
+			var m runtime.MemStats
+			runtime.ReadMemStats(&m)
+			most = max(most, m.HeapInuse)
+			select {
+			case <-stop:
+				peak <- most
+				return
+			case <-time.After(time.Millisecond):
+			}
+		}
+	}()
+	var wg sync.WaitGroup
+	var busy, wrong atomic.Int64
+	for range 200 {
+		wg.Go(func() {
+			switch err := h.Verify(t.Context(), "", "pw"); {
+			case errors.Is(err, password.ErrBusy):
+				busy.Add(1)
+			case errors.Is(err, password.ErrWrong):
+				wrong.Add(1)
+			default:
+				t.Errorf("Verify = %v", err)
+			}
+		})
+	}
+	wg.Wait()
+	close(stop)
+	if busy.Load() < 100 || busy.Load()+wrong.Load() != 200 || wrong.Load() < 4 {
+		t.Errorf("%d were busy and %d wrong of 200", busy.Load(), wrong.Load())
+	}
+	// The collector is behind by as much again; all at once would take 3.8 GiB.
+	if most := <-peak; most > 512<<20 {
+		t.Errorf("the heap grew to %d MiB, want at most 512", most>>20)
+	}
 }

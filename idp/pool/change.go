@@ -104,10 +104,14 @@ func (p *Pool) Ensure(ctx context.Context, n NewUser) (bool, error) {
 	if err != nil || buried {
 		return false, err
 	}
-	if _, err := p.Add(ctx, n); err != nil {
-		return false, err
+	_, err = p.Add(ctx, n)
+	if errors.Is(err, ErrExists) {
+		// Another process that starts may have been first while this one hashed.
+		if _, findErr := p.Find(ctx, n.Username); findErr == nil {
+			return false, nil
+		}
 	}
-	return true, nil
+	return err == nil, err
 }
 
 // Changes are what Change does to a user; what is nil stays as it is.

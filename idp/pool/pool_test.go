@@ -275,3 +275,32 @@ func TestGroupsComeByPrecedence(t *testing.T) {
 		}
 	}
 }
+
+// Replicas that start together all want the same people.
+func TestUserThatManyEnsureAtOnceIsMadeOnce(t *testing.T) {
+	w := newWorld(t)
+	const callers = 8 // each of them hashes a password
+	made := make(chan bool, callers)
+	for range callers {
+		go func() {
+			first, err := w.pool.Ensure(t.Context(), pool.NewUser{Username: "dana", Password: "correct horse battery"})
+			if err != nil {
+				t.Errorf("Ensure: %v", err)
+			}
+			made <- first
+		}()
+	}
+	count := 0
+	for range callers {
+		if <-made {
+			count++
+		}
+	}
+	if count != 1 {
+		t.Errorf("%d callers made the user, want 1", count)
+	}
+	w.add(pool.NewUser{Username: "erin", Email: "shared@example.com", EmailVerified: true})
+	if _, err := w.pool.Ensure(t.Context(), pool.NewUser{Username: "frank", Email: "shared@example.com", EmailVerified: true}); !errors.Is(err, pool.ErrExists) {
+		t.Errorf("Ensure with somebody else's address: %v, want ErrExists", err)
+	}
+}

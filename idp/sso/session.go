@@ -37,6 +37,9 @@ type Sessions interface {
 	// FindByTicket returns the session with that ticket hash, expired or not,
 	// or ErrNotFound. A session whose ID has been revoked counts as none.
 	FindByTicket(ctx context.Context, ticketHash []byte) (Session, error)
+	// OfUser returns the sessions of a user, expired or not, the newest first;
+	// those whose ID has been revoked are none.
+	OfUser(ctx context.Context, userID string) ([]Session, error)
 	// Touch moves Seen forward; never back. ErrNotFound if the session ended.
 	Touch(ctx context.Context, id string, seen time.Time) error
 	// Delete removes a session that another one takes the place of; removing one

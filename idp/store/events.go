@@ -144,7 +144,7 @@ func (db *DB) EventsSince(ctx context.Context, seq int64, limit int) ([]audit.Ev
 // and goes on with what it was given. It returns ErrReplaced when nobody else
 // writes to the open file any more: what it does not say means nothing then.
 func (db *DB) RevocationsSince(ctx context.Context, seq int64) ([]audit.Revoke, int64, error) {
-	if err := db.inPlace(); err != nil {
+	if err := db.engine.inPlace(); err != nil {
 		return nil, 0, fmt.Errorf("read revocations: %w", err)
 	}
 	// The counter is read first: what it counts is committed, and what is

@@ -71,7 +71,7 @@ func (s recoveryCodes) Left(ctx context.Context, userID string) (int, error) {
 }
 
 // took reports whether a DELETE … RETURNING of one text had a row.
-func took(row *sql.Row) (bool, error) {
+func took(row scanner) (bool, error) {
 	var gone string
 	err := row.Scan(&gone)
 	if errors.Is(err, sql.ErrNoRows) {

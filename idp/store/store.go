@@ -3,21 +3,14 @@ package store
 import (
 	"context"
 	"database/sql"
-	"embed"
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
-	"net/url"
-	"os"
-	"path/filepath"
-	"runtime"
 	"sync"
 	"time"
 
 	"github.com/pressly/goose/v3"
-	_ "modernc.org/sqlite" // the driver "sqlite"
 
 	"gatehouse/internal/keyring"
 )
@@ -38,9 +31,6 @@ var (
 	// was made with.
 	ErrSealingKey = errors.New("the sealing key does not belong to this database")
 )
-
-//go:embed migrations/*.sql
-var migrations embed.FS
 
 // Options say how a database is opened.
 type Options struct {
@@ -67,11 +57,9 @@ type Options struct {
 
 // DB is an open database. It is safe for concurrent use.
 type DB struct {
-	path string
-	// file is what was opened at path.
-	file fs.FileInfo
-	// write has one connection: writers queue here, fairly, instead of polling
-	// SQLite's lock. read has several, which cannot write.
+	engine engine
+	// write has one connection: writers of this process queue here, fairly, and
+	// hold nothing while they wait. read has several, which cannot write.
 	write, read *sql.DB
 	life        time.Duration
 	now         func() time.Time
@@ -81,32 +69,46 @@ type DB struct {
 	changed chan struct{}
 }
 
-// Exists reports whether there is a database at path; it is what decides whether
-// keyring.OpenSealing may make a key.
-func Exists(path string) (bool, error) {
-	info, err := os.Lstat(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
-	}
-	if err != nil {
-		return false, fmt.Errorf("look for database: %w", err)
-	}
-	// An empty file is what a first start leaves that died before its schema.
-	return info.Size() > 0, nil
+// engine is what differs between SQLite and PostgreSQL.
+type engine interface {
+	// connect opens the two pools of db.
+	connect(ctx context.Context, db *DB) error
+	// inPlace returns ErrReplaced when what is open is not what others open.
+	inPlace() error
+	// lock keeps every other writer of the database away until tx ends.
+	lock(ctx context.Context, tx *sql.Tx) error
+	// migrating runs do while no other process migrates, or again after another
+	// one has, for as long as that helps.
+	migrating(ctx context.Context, db *DB, do func(pool *sql.DB) error) error
+	// alone makes sure that nobody else has the database open, or returns
+	// ErrInUse.
+	alone(ctx context.Context, db *DB) error
+	// dialect is what differs in the words for it.
+	dialect() dialect
 }
 
-// Open opens the SQLite database at path. ErrNoStore, ErrDemo, ErrSchema,
-// ErrSealingKey, keyring.ErrUnsafe (the file is somebody else's, open to others
-// or no regular file); each text is a sentence for the operator.
-func Open(ctx context.Context, path string, o Options) (*DB, error) {
-	path, err := filepath.Abs(path)
-	if err != nil {
-		return nil, fmt.Errorf("open database: %w", err)
-	}
-	if err := prepare(path, o); err != nil {
-		return nil, fmt.Errorf("open database %s: %w", path, err)
-	}
-	db := &DB{path: path, life: o.RevocationLife, now: o.Now, log: o.Log, changed: make(chan struct{})}
+// dialect is what SQLite and PostgreSQL say differently.
+type dialect struct {
+	// name says in an error which database it is, without a secret.
+	name  string
+	goose goose.Dialect
+	// limit ends a statement, on this side, that the database does not answer; 0
+	// is never.
+	limit time.Duration
+	// tables lists our tables, references pairs of a table and one it refers to.
+	tables, references string
+	// snapshot is how a transaction begins that sees one moment.
+	snapshot *sql.TxOptions
+	// patient lifts the limits of time for the rest of a transaction; "" where
+	// there are none.
+	patient string
+	// crowd counts the others who have the database open; "" where it cannot be
+	// asked.
+	crowd string
+}
+
+func open(ctx context.Context, e engine, o Options) (*DB, error) {
+	db := &DB{engine: e, life: o.RevocationLife, now: o.Now, log: o.Log, changed: make(chan struct{})}
 	if db.life <= 0 {
 		db.life = 31 * 24 * time.Hour
 	}
@@ -116,30 +118,15 @@ func Open(ctx context.Context, path string, o Options) (*DB, error) {
 	if db.log == nil {
 		db.log = slog.New(slog.DiscardHandler)
 	}
-	if db.file, err = os.Stat(path); err != nil {
-		return nil, fmt.Errorf("open database %s: %w", path, err)
-	}
-	if err := errors.Join(db.connect(ctx, o), db.inPlace()); err != nil {
-		return nil, errors.Join(fmt.Errorf("open database %s: %w", path, err), db.Close())
+	if err := errors.Join(db.prepare(ctx, o), e.inPlace()); err != nil {
+		return nil, errors.Join(fmt.Errorf("open database %s: %w", e.dialect().name, err), db.Close())
 	}
 	return db, nil
 }
 
-// connect opens the pools and checks what the file holds.
-func (db *DB) connect(ctx context.Context, o Options) error {
-	var err error
-	if db.write, err = sql.Open("sqlite", dsn(db.path, "foreign_keys(1)", "synchronous(FULL)")+"&_txlock=immediate"); err != nil {
-		return err
-	}
-	db.write.SetMaxOpenConns(1)
-	if db.read, err = sql.Open("sqlite", dsn(db.path, "query_only(1)")); err != nil {
-		return err
-	}
-	readers := max(4, 2*runtime.GOMAXPROCS(0))
-	db.read.SetMaxOpenConns(readers)
-	db.read.SetMaxIdleConns(readers)
-	// The write-ahead log is a property of the file; setting it takes the lock.
-	if _, err := db.write.ExecContext(ctx, "PRAGMA journal_mode = WAL"); err != nil {
+// prepare opens the pools and checks what the database holds.
+func (db *DB) prepare(ctx context.Context, o Options) error {
+	if err := db.engine.connect(ctx, db); err != nil {
 		return err
 	}
 	if err := db.migrate(ctx, o); err != nil {
@@ -148,7 +135,7 @@ func (db *DB) connect(ctx context.Context, o Options) error {
 	return db.checkMeta(ctx, o)
 }
 
-// Close closes the database and folds the write-ahead log into the file.
+// Close closes the database; SQLite's write-ahead log is folded into the file.
 func (db *DB) Close() error {
 	var errs []error
 	if db.read != nil {
@@ -160,174 +147,9 @@ func (db *DB) Close() error {
 	return errors.Join(errs...)
 }
 
-// inPlace returns ErrReplaced when the open file is not the one at its path. An
-// open file can be read and written for ever after it was removed, so that
-// nothing else would tell.
-func (db *DB) inPlace() error {
-	now, err := os.Stat(db.path)
-	if err != nil {
-		return fmt.Errorf("%w: %w", ErrReplaced, err)
-	}
-	if !os.SameFile(db.file, now) {
-		return ErrReplaced
-	}
-	return nil
-}
-
-// Path returns the absolute path of the file.
-func (db *DB) Path() string { return db.path }
-
-// dsn is the driver's name of the file with pragmas for every connection. The
-// busy time-out comes first, for the others may have to wait as well.
-func dsn(path string, pragmas ...string) string {
-	q := url.Values{"_pragma": append([]string{"busy_timeout(5000)"}, pragmas...)}
-	return (&url.URL{Scheme: "file", Path: path, RawQuery: q.Encode()}).String()
-}
-
-// prepare makes the file or checks whose it is, before SQLite opens it. SQLite
-// gives -wal and -shm the mode of the file itself.
-func prepare(path string, o Options) error {
-	_, err := os.Lstat(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		if !o.Create {
-			return ErrNoStore
-		}
-		if o.Sealer == nil || o.AnyKind {
-			return errors.New("a new database needs a sealing key and a kind")
-		}
-		if err := keyring.MakeDir(filepath.Dir(path)); err != nil {
-			return err
-		}
-		// O_EXCL follows no symbolic link either.
-		f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
-		if err != nil {
-			return err
-		}
-		return f.Close()
-	}
-	for _, suffix := range []string{"", "-wal", "-shm"} {
-		if err := keyring.CheckPrivate(path + suffix); err != nil && (suffix == "" || !errors.Is(err, fs.ErrNotExist)) {
-			return err
-		}
-	}
-	return nil
-}
-
-// migrate compares the schema with what this program knows, and moves it when it
-// is allowed to.
-func (db *DB) migrate(ctx context.Context, o Options) error {
-	sub, err := fs.Sub(migrations, "migrations")
-	if err != nil {
-		return err
-	}
-	provider, err := goose.NewProvider(goose.DialectSQLite3, db.write, sub, goose.WithLogger(goose.NopLogger()))
-	if err != nil {
-		return fmt.Errorf("read migrations: %w", err)
-	}
-	have, want, err := provider.GetVersions(ctx)
-	if err != nil {
-		return fmt.Errorf("read schema version: %w", err)
-	}
-	switch {
-	case have == want:
-		return nil
-	case have > want:
-		return fmt.Errorf("%w: it is version %d and this program knows %d; use the newer program", ErrSchema, have, want)
-	case have == 0 && !o.Create:
-		return fmt.Errorf("%w: it holds no schema of ours", ErrSchema)
-	case have > 0 && !o.Migrate:
-		return fmt.Errorf("%w: it is version %d and this program needs %d; start `gatehouse serve` of this version once", ErrSchema, have, want)
-	}
-	if _, err := provider.Up(ctx); err != nil {
-		return fmt.Errorf("migrate schema: %w", err)
-	}
-	return nil
-}
-
-const (
-	qMetaAdd = `INSERT INTO meta (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING`
-	qMetaSet = `UPDATE meta SET value = $1 WHERE name = $2`
-	qMetaGet = `SELECT value FROM meta WHERE name = $1`
-)
-
-// checkMeta writes what a new database is, and refuses one that is something else.
-func (db *DB) checkMeta(ctx context.Context, o Options) error {
-	kind, err := db.meta(ctx, "demo")
-	if errors.Is(err, sql.ErrNoRows) {
-		if !o.Create {
-			return fmt.Errorf("%w: its first start was cut short; start it again", ErrSchema)
-		}
-		return db.writeMeta(ctx, o)
-	}
-	if err != nil {
-		return err
-	}
-	if demo := kind == "true"; demo != o.Demo && !o.AnyKind {
-		if demo {
-			return fmt.Errorf("%w: it was made by `gatehouse demo`, whose passwords are not secret; use another data directory", ErrDemo)
-		}
-		return fmt.Errorf("%w: it was not made by `gatehouse demo`, which would put demo users into it; use another data directory", ErrDemo)
-	}
-	if o.Sealer == nil {
-		return nil
-	}
-	proof, err := db.meta(ctx, "seal_proof")
-	if err != nil {
-		return err
-	}
-	if _, err := o.Sealer.Open(unbase(proof), "seal-proof", "meta", "value", "seal_proof"); err != nil {
-		return fmt.Errorf("%w: bring back the key file it was made with", ErrSealingKey)
-	}
-	return nil
-}
-
-func (db *DB) writeMeta(ctx context.Context, o Options) error {
-	if o.Sealer == nil {
-		return errors.New("a new database needs a sealing key")
-	}
-	proof, err := sealProof(o.Sealer)
-	if err != nil {
-		return err
-	}
-	return db.InTx(ctx, func(ctx context.Context) error {
-		if _, err := db.exec(ctx, qMetaAdd, "seal_proof", proof); err != nil {
-			return err
-		}
-		_, err := db.exec(ctx, qMetaAdd, "demo", fmt.Sprint(o.Demo))
-		return err
-	})
-}
-
-// Reseal proves the newest sealing key instead of the one before; it is called
-// with keys.Ring.Reseal when the sealing ring was rotated.
-func (db *DB) Reseal(ctx context.Context, s *keyring.Sealer) error {
-	proof, err := sealProof(s)
-	if err != nil {
-		return err
-	}
-	_, err = db.exec(ctx, qMetaSet, proof, "seal_proof")
-	return err
-}
-
-func sealProof(s *keyring.Sealer) (string, error) {
-	sealed, err := s.Seal([]byte("gatehouse"), "seal-proof", "meta", "value", "seal_proof")
-	if err != nil {
-		return "", fmt.Errorf("seal: %w", err)
-	}
-	return base(sealed), nil
-}
-
-// Demo reports whether the database was made by the demo.
-func (db *DB) Demo(ctx context.Context) (bool, error) {
-	kind, err := db.meta(ctx, "demo")
-	return kind == "true", err
-}
-
-func (db *DB) meta(ctx context.Context, name string) (string, error) {
-	var value string
-	err := db.one(ctx, qMetaGet, name).Scan(&value)
-	return value, err
-}
+// Name says which database it is, without a secret: the absolute path of the
+// file, or the address and name on the server.
+func (db *DB) Name() string { return db.engine.dialect().name }
 
 func base(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
 

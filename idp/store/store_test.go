@@ -26,7 +26,9 @@ import (
 )
 
 func TestStore(t *testing.T) {
-	storetest.Run(t, func(t *testing.T) storetest.Store { return storetest.Open(t, nil) })
+	storetest.Each(t, func(t *testing.T, open func(testing.TB, func() time.Time) *store.DB) {
+		storetest.Run(t, func(t *testing.T) storetest.Store { return open(t, nil) })
+	})
 }
 
 func create(t *testing.T, path string, demo bool) {
@@ -68,15 +70,20 @@ func TestDemoAndRealDatabasesNeverMix(t *testing.T) {
 	}
 }
 
-func TestDatabaseWithoutItsSealingKeyIsRefused(t *testing.T) {
-	dir := t.TempDir()
-	path := filepath.Join(dir, "data", "gatehouse.db")
-	create(t, path, false)
+func otherSealer(t *testing.T) *keyring.Sealer {
+	t.Helper()
 	other, err := keyring.NewSealer(bytes.Repeat([]byte{8}, 32))
 	if err != nil {
 		t.Fatal(err)
 	}
-	refused(t, path, store.Options{Sealer: other}, store.ErrSealingKey)
+	return other
+}
+
+func TestDatabaseWithoutItsSealingKeyIsRefused(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "data", "gatehouse.db")
+	create(t, path, false)
+	refused(t, path, store.Options{Sealer: otherSealer(t)}, store.ErrSealingKey)
 
 	exists, err := store.Exists(path)
 	if err != nil || !exists {
@@ -242,15 +249,15 @@ func TestReplacedFileIsNoticed(t *testing.T) {
 		}
 	}
 	check("opened", nil)
-	if err := os.Rename(db.Path(), db.Path()+".old"); err != nil {
+	if err := os.Rename(db.Name(), db.Name()+".old"); err != nil {
 		t.Fatal(err)
 	}
 	check("moved away", store.ErrReplaced)
-	if err := os.WriteFile(db.Path(), nil, 0o600); err != nil {
+	if err := os.WriteFile(db.Name(), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	check("replaced", store.ErrReplaced)
-	if err := os.Rename(db.Path()+".old", db.Path()); err != nil {
+	if err := os.Rename(db.Name()+".old", db.Name()); err != nil {
 		t.Fatal(err)
 	}
 	check("brought back", nil)
@@ -259,7 +266,7 @@ func TestReplacedFileIsNoticed(t *testing.T) {
 // Whether an account has to wait must not show in the time of a write.
 func TestTryOfAWaitingAccountIsWrittenToo(t *testing.T) {
 	db := storetest.Open(t, nil)
-	other, err := sql.Open("sqlite", db.Path())
+	other, err := sql.Open("sqlite", db.Name())
 	if err != nil {
 		t.Fatal(err)
 	}

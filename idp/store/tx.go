@@ -4,8 +4,11 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // txKey is per database, so that a context of one never reaches another.
@@ -18,13 +21,19 @@ type transaction struct {
 	woke bool
 }
 
-// InTx runs do in one immediate transaction; see audit.Journal.
+// InTx runs do in one transaction that no other writer of the database runs
+// beside, in this process or another; see audit.Journal. What do reads is
+// therefore so until the commit, whatever the engine: a look and a write that
+// depends on it need no further care. Do runs once.
+//
+// An error of the commit may mean that PostgreSQL went away after it: what was
+// written may be there.
 func (db *DB) InTx(ctx context.Context, do func(ctx context.Context) error) error {
 	if db.current(ctx) != nil {
 		return do(ctx)
 	}
 	// What is written to a file that is gone is lost: a sign-out that was not.
-	if err := db.inPlace(); err != nil {
+	if err := db.engine.inPlace(); err != nil {
 		return fmt.Errorf("begin transaction: %w", err)
 	}
 	tx, err := db.write.BeginTx(ctx, nil)
@@ -34,6 +43,9 @@ func (db *DB) InTx(ctx context.Context, do func(ctx context.Context) error) erro
 	t := &transaction{tx: tx}
 	// After a commit this does nothing; it also covers a panic in do.
 	defer tx.Rollback()
+	if err := db.engine.lock(ctx, tx); err != nil {
+		return fmt.Errorf("begin transaction: %w", err)
+	}
 	if err := do(context.WithValue(ctx, txKey{db}, t)); err != nil {
 		return err
 	}
@@ -51,65 +63,154 @@ func (db *DB) current(ctx context.Context) *transaction {
 	return t
 }
 
-// runner is *sql.DB or *sql.Tx.
+// runner is where statements go.
 type runner interface {
-	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
-	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
-	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+	exec(ctx context.Context, query string, args []any) (int64, error)
+	// query calls each for every row; an error of each ends it.
+	query(ctx context.Context, each func(scanner) error, query string, args []any) error
 }
 
-// reader is where a SELECT goes, writer where everything else goes.
+// reader is where a SELECT goes, writer where everything else goes. Outside a
+// transaction a writing statement is one.
 func (db *DB) reader(ctx context.Context) runner {
 	if t := db.current(ctx); t != nil {
-		return t.tx
+		return statements{t.tx, db.engine.dialect().limit}
 	}
-	return db.read
+	return statements{db.read, db.engine.dialect().limit}
 }
 
 func (db *DB) writer(ctx context.Context) runner {
 	if t := db.current(ctx); t != nil {
-		return t.tx
+		return statements{t.tx, db.engine.dialect().limit}
 	}
-	return db.write
+	return alone{db}
 }
 
-// exec runs a statement and returns how many rows it touched.
-func (db *DB) exec(ctx context.Context, query string, args ...any) (int64, error) {
-	res, err := db.writer(ctx).ExecContext(ctx, query, args...)
+// statements runs each on its own, on a *sql.DB or in a *sql.Tx.
+type statements struct {
+	on interface {
+		ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
+		QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+	}
+	limit time.Duration
+}
+
+func (s statements) exec(ctx context.Context, query string, args []any) (int64, error) {
+	ctx, cancel := s.bounded(ctx)
+	defer cancel()
+	res, err := s.on.ExecContext(ctx, query, storable(args)...)
 	if err != nil {
 		return 0, err
 	}
 	return res.RowsAffected()
 }
 
-// one reads one row; returning runs a writing statement with RETURNING.
-func (db *DB) one(ctx context.Context, query string, args ...any) *sql.Row {
-	return db.reader(ctx).QueryRowContext(ctx, query, args...)
+func (s statements) query(ctx context.Context, each func(scanner) error, query string, args []any) error {
+	ctx, cancel := s.bounded(ctx)
+	defer cancel()
+	rows, err := s.on.QueryContext(ctx, query, storable(args)...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := each(rows); err != nil {
+			return err
+		}
+	}
+	return errors.Join(rows.Err(), rows.Close())
 }
 
-func (db *DB) returning(ctx context.Context, query string, args ...any) *sql.Row {
-	return db.writer(ctx).QueryRowContext(ctx, query, args...)
+func (s statements) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
+	if s.limit == 0 {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(ctx, s.limit)
 }
 
-// scanner is *sql.Row or *sql.Rows.
+// storable puts U+FFFD in the place of what PostgreSQL refuses in a text (NUL,
+// and bytes that are no UTF-8), for both engines alike: a name that cannot be
+// stored is the name of nobody, and no error.
+func storable(args []any) []any {
+	for i, arg := range args {
+		if text, ok := arg.(string); ok && (strings.IndexByte(text, 0) >= 0 || !utf8.ValidString(text)) {
+			args[i] = strings.ReplaceAll(strings.ToValidUTF8(text, "\uFFFD"), "\x00", "\uFFFD")
+		}
+	}
+	return args
+}
+
+// alone makes each statement a transaction.
+type alone struct{ db *DB }
+
+func (a alone) exec(ctx context.Context, query string, args []any) (n int64, err error) {
+	err = a.db.InTx(ctx, func(ctx context.Context) error {
+		n, err = a.db.writer(ctx).exec(ctx, query, args)
+		return err
+	})
+	return n, err
+}
+
+func (a alone) query(ctx context.Context, each func(scanner) error, query string, args []any) error {
+	return a.db.InTx(ctx, func(ctx context.Context) error {
+		return a.db.writer(ctx).query(ctx, each, query, args)
+	})
+}
+
+// exec runs a statement and returns how many rows it touched.
+func (db *DB) exec(ctx context.Context, query string, args ...any) (int64, error) {
+	return db.writer(ctx).exec(ctx, query, args)
+}
+
+// one reads one row; returning runs a writing statement with RETURNING. Either
+// runs when it is scanned, and is sql.ErrNoRows then if there is no row.
+func (db *DB) one(ctx context.Context, query string, args ...any) scanner {
+	return row{ctx, db.reader(ctx), query, args}
+}
+
+func (db *DB) returning(ctx context.Context, query string, args ...any) scanner {
+	return row{ctx, db.writer(ctx), query, args}
+}
+
+type row struct {
+	ctx   context.Context
+	from  runner
+	query string
+	args  []any
+}
+
+func (r row) Scan(dest ...any) error {
+	found := false
+	err := r.from.query(r.ctx, func(s scanner) error {
+		if found {
+			return errors.New("more than one row")
+		}
+		found = true
+		return s.Scan(dest...)
+	}, r.query, r.args)
+	if err == nil && !found {
+		return sql.ErrNoRows
+	}
+	return err
+}
+
+// scanner is one row.
 type scanner interface{ Scan(dest ...any) error }
 
 // collect reads all rows of a query.
 func collect[T any](ctx context.Context, from runner, scan func(scanner) (T, error), query string, args ...any) ([]T, error) {
-	rows, err := from.QueryContext(ctx, query, args...)
+	var all []T
+	err := from.query(ctx, func(s scanner) error {
+		one, err := scan(s)
+		if err == nil {
+			all = append(all, one)
+		}
+		return err
+	}, query, args)
 	if err != nil {
 		return nil, err
 	}
-	defer rows.Close()
-	var all []T
-	for rows.Next() {
-		one, err := scan(rows)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, one)
-	}
-	return all, rows.Err()
+	return all, nil
 }
 
 // millis is how a time is stored; the zero time is 0.

@@ -3,6 +3,7 @@ package accesslog
 import (
 	"net/http"
 	"net/netip"
+	"strings"
 	"time"
 
 	"gatehouse/internal/conf"
@@ -32,7 +33,8 @@ type Record struct {
 	// Path is the canonical path, never with the query. At most 2,048 bytes are
 	// written.
 	Path string
-	// Host is the host asked for.
+	// Host is the host asked for, host[:port]. Host and port are written apart, and
+	// an IPv6 address without its brackets; a port that is none stays with the host.
 	Host string
 	// Protocol is what net/http calls Proto, such as "HTTP/1.1"; others than
 	// versions 1.0, 1.1, 2 and 3 are left out.
@@ -45,11 +47,12 @@ type Record struct {
 	// Status is the HTTP status of the answer; 500 and above make the line a
 	// warning.
 	Status int
-	// Route is the name of the route, "" when none matched.
-	Route string
-	// Duration is how long the request took, Upstream how long its upstream did;
-	// Upstream below zero means that none was asked, and is written as null.
-	Duration, Upstream time.Duration
+	// Route is the name of the route, "" when none matched, and Upstream that of
+	// the upstream it was passed on to, "" for none.
+	Route, Upstream string
+	// Duration is how long the request took, Waited how long its upstream did;
+	// Waited below zero means that none answered, and is written as null.
+	Duration, Waited time.Duration
 	// BytesIn and BytesOut are the sizes of the bodies; below zero means
 	// unknown, and is left out.
 	BytesIn, BytesOut int64
@@ -76,19 +79,21 @@ const (
 	fieldMethod     = "http.request.method"
 	fieldPath       = "url.path"
 	fieldHost       = "server.address"
+	fieldPort       = "server.port"
 	fieldProtocol   = "network.protocol.version"
 	fieldStatus     = "http.response.status_code"
 	fieldRoute      = "http.route"
 	fieldClient     = "client.address"
 	fieldAgent      = "user_agent.original"
 	fieldDuration   = "duration_ms"
-	fieldUpstream   = "upstream_ms"
+	fieldWaited     = "upstream_ms"
 	fieldIn         = "bytes_in"
 	fieldOut        = "bytes_out"
 	fieldDecision   = "gatehouse.decision"
 	fieldReason     = "gatehouse.reason"
 	fieldRule       = "gatehouse.rule"
 	fieldRevision   = "gatehouse.revision"
+	fieldUpstream   = "gatehouse.upstream"
 	fieldCredential = "gatehouse.credential"
 	fieldUser       = "user.id"
 	fieldDropped    = "dropped"
@@ -115,14 +120,14 @@ func (r *Record) Append(line []byte) []byte {
 	line = appendText(line, before+fieldTraceID+text, traceID(r.TraceParent), maxValue)
 	line = appendText(line, before+fieldMethod+text, r.Method, maxValue)
 	line = appendText(line, before+fieldPath+text, r.Path, maxPath)
-	line = appendText(line, before+fieldHost+text, r.Host, maxValue)
+	line = appendHost(line, r.Host)
 	line = append(line, version(r.Protocol)...)
 	line = appendInt(line, before+fieldStatus+number, int64(r.Status))
 	line = appendText(line, before+fieldRoute+text, r.Route, maxValue)
 	line = appendAddr(line, before+fieldClient+text, r.Client)
 	line = appendText(line, before+fieldAgent+text, r.UserAgent, maxAgent)
 	line = appendMillis(line, before+fieldDuration+number, max(r.Duration, 0))
-	line = appendMillis(line, before+fieldUpstream+number, r.Upstream)
+	line = appendMillis(line, before+fieldWaited+number, r.Waited)
 	if r.BytesIn >= 0 {
 		line = appendInt(line, before+fieldIn+number, r.BytesIn)
 	}
@@ -133,6 +138,7 @@ func (r *Record) Append(line []byte) []byte {
 	line = appendText(line, before+fieldReason+text, r.Reason, maxValue)
 	line = appendPos(line, before+fieldRule+text, r.Rule)
 	line = appendText(line, before+fieldRevision+text, r.Revision, maxValue)
+	line = appendText(line, before+fieldUpstream+text, r.Upstream, maxValue)
 	line = appendText(line, before+fieldCredential+text, r.Credential, maxValue)
 	line = appendText(line, before+fieldUser+text, r.UserID, maxValue)
 	return append(line, end...)
@@ -152,6 +158,35 @@ func appendDropped(line []byte, at time.Time, records uint64) []byte {
 	line = append(line, `","`+fieldLevel+`":"WARN","`+fieldMessage+`":"access log: records are missing"`...)
 	line = appendInt(line, before+fieldDropped+number, int64(records))
 	return append(line, end...)
+}
+
+// appendHost appends what OpenTelemetry calls address and port of a server.
+func appendHost(line []byte, host string) []byte {
+	at := strings.LastIndexByte(host, ':')
+	port := host[at+1:]
+	if at < 0 || !isPort(port) || strings.IndexByte(host[:at], ':') >= 0 && host[at-1] != ']' {
+		at, port = len(host), ""
+	}
+	host = host[:at]
+	if len(host) > 1 && host[0] == '[' && host[len(host)-1] == ']' {
+		host = host[1 : len(host)-1]
+	}
+	line = appendText(line, before+fieldHost+text, host, maxValue)
+	if port != "" {
+		line = append(append(line, before+fieldPort+number...), port...)
+	}
+	return line
+}
+
+// isPort tells whether s is a port: up to five digits, the first of which is not
+// zero, as JSON wants its numbers.
+func isPort(s string) bool {
+	for _, c := range []byte(s) {
+		if c < '0' || c > '9' {
+			return false
+		}
+	}
+	return s != "" && len(s) <= 5 && s[0] != '0'
 }
 
 // version is the member with what OpenTelemetry calls the version of an HTTP

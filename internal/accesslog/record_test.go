@@ -27,10 +27,10 @@ func whole() *Record {
 	return &Record{
 		Time:      time.Date(2026, 9, 20, 12, 11, 12, 123_999_999, time.FixedZone("", 2*60*60)),
 		RequestID: "01J8ZQ4C2M", TraceParent: parent,
-		Method: "GET", Path: "/admin/users", Host: "app.example.com", Protocol: "HTTP/2.0",
+		Method: "GET", Path: "/admin/users", Host: "app.example.com:8443", Protocol: "HTTP/2.0",
 		UserAgent: "Mozilla/5.0 (X11; Linux x86_64; rv:141.0) Gecko/20100101 Firefox/141.0",
 		Client:    netip.MustParseAddr("203.0.113.9"),
-		Status:    403, Route: "admin", Duration: 1_800_400, Upstream: 12345 * time.Microsecond,
+		Status:    403, Route: "admin", Upstream: "app", Duration: 1_800_400, Waited: 12345 * time.Microsecond,
 		BytesIn: 17, BytesOut: 2310, Decision: "deny", Reason: "group_missing",
 		Rule: conf.Pos{File: "gatehouse.yaml", Line: 21}, Revision: "8f3c1a09be77", Credential: "session", UserID: "01J7-alice",
 	}
@@ -38,7 +38,7 @@ func whole() *Record {
 
 // poor returns a record with as little as a request can have.
 func poor() *Record {
-	return &Record{Time: time.Unix(0, 0), Method: "GET", Status: 404, Upstream: -1, BytesIn: -1, BytesOut: -1}
+	return &Record{Time: time.Unix(0, 0), Method: "GET", Status: 404, Waited: -1, BytesIn: -1, BytesOut: -1}
 }
 
 func TestLinesLookAsDocumented(t *testing.T) {
@@ -163,6 +163,20 @@ func parse(t *testing.T, r *Record) map[string]any {
 	return m
 }
 
+func TestHostAndPortAreToldApart(t *testing.T) {
+	for host, want := range map[string][2]any{
+		"app.test": {"app.test"}, "app.test:8080": {"app.test", json.Number("8080")}, "[2001:db8::1]:443": {"2001:db8::1", json.Number("443")},
+		"[2001:db8::1]": {"2001:db8::1"}, "2001:db8::1": {"2001:db8::1"}, "app.test:": {"app.test:"}, "app.test:080": {"app.test:080"},
+		"app.test:x": {"app.test:x"}, ":80": {nil, json.Number("80")}, "": {}, "[": {"["}, "]:80": {"]", json.Number("80")}, "[]": {},
+	} {
+		r := poor()
+		r.Host = host
+		if m := parse(t, r); m[fieldHost] != want[0] || m[fieldPort] != want[1] {
+			t.Errorf("%q is %v and %v, want %v", host, m[fieldHost], m[fieldPort], want)
+		}
+	}
+}
+
 func FuzzLineIsOneJSONObject(f *testing.F) {
 	f.Add("GET", "/a\"b\\c\x00\n\u2028\u0085\xff€", "agent\x7f", "eth0\"", parent, int64(1_234_567), int64(-1), int64(0), 200)
 	f.Add("", strings.Repeat("\x01", 3000), strings.Repeat("€", 300), "", "", int64(-1), int64(1), int64(-5), 599)
@@ -170,7 +184,7 @@ func FuzzLineIsOneJSONObject(f *testing.F) {
 		addr := netip.MustParseAddr("fe80::1").WithZone(zone)
 		r := &Record{
 			Time: time.Unix(took%1e12, up), RequestID: a, TraceParent: trace, Method: a, Path: path, Host: a, Protocol: a, UserAgent: agent,
-			Client: addr, Status: n, Route: a, Duration: time.Duration(took), Upstream: time.Duration(up), BytesIn: size, BytesOut: took,
+			Client: addr, Status: n, Route: a, Upstream: agent, Duration: time.Duration(took), Waited: time.Duration(up), BytesIn: size, BytesOut: took,
 			Decision: zone, Reason: a, Rule: conf.Pos{File: path, Line: n}, Revision: a, Credential: a, UserID: agent,
 		}
 		m := parse(t, r)
@@ -196,11 +210,11 @@ func FuzzLineIsOneJSONObject(f *testing.F) {
 		}
 		checkMillis(t, m[fieldDuration], max(took, 0))
 		if up < 0 {
-			if got, there := m[fieldUpstream]; got != nil || !there {
+			if got, there := m[fieldWaited]; got != nil || !there {
 				t.Errorf("upstream_ms is %v, want null", got)
 			}
 		} else {
-			checkMillis(t, m[fieldUpstream], up)
+			checkMillis(t, m[fieldWaited], up)
 		}
 		if _, there := m[fieldIn]; there != (size >= 0) {
 			t.Errorf("bytes_in is there: %v, for %d", there, size)

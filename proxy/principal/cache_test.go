@@ -396,7 +396,7 @@ func TestCostIsAboutTheMemoryTaken(t *testing.T) {
 }
 
 // signedIn returns a request with the cookie of somebody.
-func signedIn(t *testing.T, cookies *session.Cookies, site session.Site, name string) *http.Request {
+func signedIn(t testing.TB, cookies *session.Cookies, site session.Site, name string) *http.Request {
 	t.Helper()
 	now := time.Now()
 	sealed, err := cookies.Seal(site, &session.Session{

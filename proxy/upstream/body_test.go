@@ -2,6 +2,7 @@ package upstream_test
 
 import (
 	"bytes"
+	"context"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -130,6 +131,59 @@ func TestSilentBodiesAreCutOff(t *testing.T) {
 		defer res.Body.Close()
 		if body, err := io.ReadAll(res.Body); res.StatusCode != http.StatusOK || string(body) != "done" || err != nil {
 			t.Errorf("a slow body that goes on is answered %d %q %v, want 200 done", res.StatusCode, body, err)
+		}
+	})
+}
+
+// A call of gRPC may be silent, but not one that has said how much there will be:
+// over h1 a small body is read before anything is sent.
+func TestAnAnnouncedBodyOverHTTP2IsCutOffToo(t *testing.T) {
+	both(t, func(t *testing.T) {
+		app := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { io.Copy(io.Discard, r.Body) }))
+		defer app.Close()
+		up, err := upstream.New("app", config(t, app.URL), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer up.Close()
+		up.SetSilence(300 * time.Millisecond)
+		left := make(chan struct{})
+		g := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			defer close(left)
+			up.Forward(w, r, upstream.Forward{Path: "/"})
+		}))
+		g.Config.Protocols = new(http.Protocols)
+		g.Config.Protocols.SetUnencryptedHTTP2(true)
+		g.Start()
+		defer g.Close()
+		body, more := io.Pipe()
+		defer more.Close()
+		go io.WriteString(more, "x")
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		r, err := http.NewRequestWithContext(ctx, http.MethodPost, g.URL, body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.ContentLength = 10
+		r.Header.Set("Content-Type", "application/grpc")
+		client, status := h2cClient(t), make(chan int, 1)
+		go func() {
+			res, err := client.Do(r)
+			if err != nil {
+				status <- 0
+				return
+			}
+			res.Body.Close()
+			status <- res.StatusCode
+		}()
+		select {
+		case <-left:
+		case <-time.After(5 * time.Second):
+			t.Fatal("its handler is held")
+		}
+		if got := <-status; got != http.StatusBadRequest {
+			t.Errorf("it is answered %d, want 400", got)
 		}
 	})
 }

@@ -73,7 +73,8 @@ func (x *exchange) outgoing() *http.Request {
 	}
 	// Trailers come after the decision and could name any header, so there are
 	// none.
-	out := x.in.WithContext(x.in.Context())
+	out := &x.out
+	*out = *x.in
 	out.URL, out.Header, out.Trailer, out.Close, out.Body = &x.url, h, nil, false, nil
 	if x.body != nil {
 		out.Body = x.body
@@ -239,7 +240,30 @@ func (x *exchange) copyBody(w http.ResponseWriter, res *http.Response) error {
 	}
 	buf := x.up.buffers.Get()
 	defer x.up.buffers.Put(buf)
-	return copyThrough(w, res.Body, buf, flush)
+	body := gathered{body: res.Body}
+	if res.ContentLength >= 0 && !Events(res.Header) {
+		body.least = serverBuffer
+	}
+	return copyThrough(w, &body, buf, flush)
+}
+
+// gathered reads at least so much the first time, unless there is less. What comes
+// with the head of an answer is mostly just short of what net/http's server keeps
+// to itself anyway: alone it would make a write of its own, ahead of the rest.
+type gathered struct {
+	body  io.Reader
+	least int // no more than what is read into
+}
+
+// Read implements io.Reader.
+func (g *gathered) Read(p []byte) (n int, err error) {
+	for {
+		m, err := g.body.Read(p[n:])
+		if n += m; err != nil || n >= g.least {
+			g.least = 0
+			return n, err
+		}
+	}
 }
 
 // copyThrough copies body to w through buf, and flushes each piece.

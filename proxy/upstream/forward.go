@@ -57,6 +57,7 @@ type exchange struct {
 	up       *Upstream
 	as       Forward
 	in       *http.Request
+	out      http.Request // what the upstream is asked
 	body     *requestBody // nil without a body
 	url      url.URL      // where it goes
 	socket   bool         // the client asked for a web socket
@@ -91,8 +92,9 @@ func (u *Upstream) Forward(w http.ResponseWriter, r *http.Request, as Forward) {
 	}
 	if r.Body != nil && r.Body != http.NoBody && r.ContentLength != 0 {
 		x.body = &requestBody{ReadCloser: http.MaxBytesReader(httpx.Bare(w), r.Body, u.maxBody)}
-		// A call of gRPC may be silent for as long as it likes.
-		if r.ProtoMajor == 1 || !streams(r.Header) {
+		// A call of gRPC may be silent for as long as it likes, unless it says how
+		// much there will be.
+		if r.ProtoMajor == 1 || r.ContentLength > 0 || !streams(r.Header) {
 			x.body.pace, x.body.silence = http.NewResponseController(w), u.silence
 		}
 		r.Body = x.body

@@ -29,6 +29,9 @@ const (
 	// one of smallCopy: most answers do.
 	copySize  = 64 << 10
 	smallCopy = 4 << 10
+	// serverBuffer is how much net/http's server holds back of an answer before
+	// it writes to the connection.
+	serverBuffer = 4 << 10
 	// handshake is the size of the buffers that most requests for a web socket
 	// and their answers fit in. The connection is not used for another.
 	handshake = 1 << 10

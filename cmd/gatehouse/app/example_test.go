@@ -70,17 +70,21 @@ func TestDefaultsInTheExampleAreTheDefaults(t *testing.T) {
 	same("secrets_dir", filepath.Base(g.SecretsDir), filepath.Base(a.SecretsDir))
 	same("idp.insecure_shared_origin", g.IDP.InsecureSharedOrigin, a.IDP.InsecureSharedOrigin)
 	same("idp.gateway_token_ttl", g.IDP.GatewayTokenTTL, a.IDP.GatewayTokenTTL)
+	kept := g.IDP.Store
+	kept.Pos, kept.Postgres = a.IDP.Store.Pos, "" // that is an example
+	same("idp.store", kept, a.IDP.Store)
 	same("idp.sso", g.IDP.SSO, a.IDP.SSO)
 	same("idp.signin", g.IDP.SignIn, a.IDP.SignIn)
-	g.IDP.Password.Parallel = a.IDP.Password.Parallel // it follows the machine
+	g.IDP.Password.Parallel = a.IDP.Password.Parallel                          // it follows the machine
+	g.IDP.Password.Breached.Filter, g.IDP.Password.Breached.RangeURL = "", nil // these are examples
 	same("idp.password", g.IDP.Password, a.IDP.Password)
 	same("idp.mail.timeout", g.IDP.Mail.Timeout, 10*time.Second)
 	same("idp.mail.tls", g.IDP.Mail.TLS, notify.StartTLS)
 	same("idp.sms.timeout", g.IDP.SMS.Timeout, 3*time.Second)
 	same("idp.bootstrap.prune", g.IDP.Bootstrap.Prune, a.IDP.Bootstrap.Prune)
-	sent, kept := *g.Upstreams["orders"], *a.Upstreams["app"]
-	sent.Pos, sent.URL, sent.CA, sent.ServerName = kept.Pos, kept.URL, "", "" // these are examples
-	same("upstreams", sent, kept)
+	sent, plain := *g.Upstreams["orders"], *a.Upstreams["app"]
+	sent.Pos, sent.URL, sent.CA, sent.ServerName = plain.Pos, plain.URL, "", "" // these are examples
+	same("upstreams", sent, plain)
 	same("bearer.issuers.leeway", g.Bearer.Issuers[0].Leeway.String(), "30s")
 	same("login.providers.scopes", g.Login.Providers["company"].Scopes, []string{"openid", "profile", "email"})
 	off := g.Routes[slices.IndexFunc(g.Routes, func(r *proxy.Route) bool { return r.Name == "every-key" })]
@@ -172,6 +176,7 @@ func placeExample(t *testing.T, text string) string {
 	for _, m := range reference.FindAllStringSubmatch(text, -1) {
 		write(m[1], "0123456789-0123456789-0123456789\n")
 	}
+	write("secrets/database.url", "postgres://gatehouse:0123456789@db.example.com:5432/gatehouse?sslmode=verify-full\n")
 	write("policy/orders.rego", "package orders\n\nallow if input.request.method == \"GET\"\n")
 	write("data/tenants.yaml", "acme: { region: eu }\n")
 	write("secrets/internal-ca.pem", newAuthority(t))

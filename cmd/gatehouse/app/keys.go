@@ -26,7 +26,7 @@ func (c *Config) openSealer(fresh bool, env string) (*keyring.Sealer, error) {
 	}
 	sealer, err := keyring.OpenSealing(filepath.Join(c.SecretsDir, "sealing.key"), fresh, env)
 	if errors.Is(err, keyring.ErrNoKey) {
-		return nil, fmt.Errorf("%w, and no other key opens the database that is here: restore the key from your backup, or move %s away to begin anew", err, c.DataDir)
+		return nil, fmt.Errorf("%w, and no other key opens %s: restore the key from your backup, or move that database away to begin anew", err, c.IDP.Store.Name(c.DataDir))
 	}
 	return sealer, err
 }

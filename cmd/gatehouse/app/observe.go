@@ -72,8 +72,12 @@ func (o *observer) Observe(d *proxy.Observed) {
 	rec := accesslog.Record{
 		Time: d.Began.Add(d.Took), RequestID: d.RequestID, TraceParent: first(r.Header["Traceparent"]),
 		Method: v.Request.Method, Path: v.Request.Path, Host: v.Request.Host, Protocol: r.Proto, UserAgent: first(r.Header["User-Agent"]),
-		Client: v.Client.Addr, Status: d.Status, Route: d.Route, Duration: d.Took, Upstream: d.Waited,
+		Client: v.Client.Addr, Status: d.Status, Route: d.Route, Upstream: d.Upstream, Duration: d.Took, Waited: d.Waited,
 		BytesIn: r.ContentLength, BytesOut: d.Sent, Decision: decisionOf(d), Reason: string(v.Reason), Rule: v.Rule, Revision: o.revision,
+	}
+	if v.Reason == proxy.ReasonPathRejected {
+		// What is odd about a path shows only as it came.
+		rec.Path = r.URL.EscapedPath()
 	}
 	if v.Reason == "" {
 		rec.Reason = string(proxy.ReasonOurs)

@@ -25,6 +25,7 @@ func TestEveryRequestIsLoggedAndCounted(t *testing.T) {
 	b := w.browser()
 	b.fetch("/healthz?secret=1")
 	b.fetch("/admin/?secret=1")
+	b.fetch("/odd%2f%61dmin?secret=1")
 	b.signIn("/admin/?secret=1", "bob")
 	b.fetch("/page")
 	if _, err := w.browser().do(w.origin+"/healthz", nil, map[string]string{"X-Auth-Request-User": "root"}); err != nil {
@@ -60,8 +61,9 @@ func TestEveryRequestIsLoggedAndCounted(t *testing.T) {
 		t.Errorf("no line tells of %s with %v", path, status)
 	}
 	sub := b.w.subjectOf(lines)
-	find("/healthz", 200, map[string]any{"http.route": "open", "gatehouse.decision": "allow", "gatehouse.reason": "route_open"})
-	find("/admin/", 401, map[string]any{"http.route": "admin", "gatehouse.decision": "deny", "gatehouse.reason": "sign_in_required", "upstream_ms": nil})
+	find("/healthz", 200, map[string]any{"http.route": "open", "gatehouse.decision": "allow", "gatehouse.reason": "route_open", "gatehouse.upstream": "app"})
+	find("/odd%2f%61dmin", 400, map[string]any{"gatehouse.reason": "path_rejected", "gatehouse.upstream": nil})
+	find("/admin/", 401, map[string]any{"http.route": "admin", "gatehouse.decision": "deny", "gatehouse.reason": "sign_in_required", "upstream_ms": nil, "gatehouse.upstream": nil})
 	find("/admin/", 302, map[string]any{"gatehouse.decision": "redirect"})
 	find("/admin/", 403, map[string]any{"gatehouse.decision": "deny", "gatehouse.reason": "group_missing", "gatehouse.credential": "session", "user.id": sub})
 	find("/page", 200, map[string]any{"gatehouse.decision": "allow", "gatehouse.reason": "signed_in", "user.id": sub})

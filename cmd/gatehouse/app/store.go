@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"path/filepath"
 
 	"gatehouse/idp"
 	"gatehouse/idp/keys"
@@ -34,18 +33,18 @@ func OpenStore(ctx context.Context, plan *Plan) (*Store, error) {
 	if c.IDP == nil {
 		return nil, ErrNoProvider
 	}
-	exists, err := store.Exists(c.databasePath())
+	exists, err := c.IDP.Store.Exists(ctx, c.DataDir)
 	if err != nil {
 		return nil, err
 	}
 	if !exists {
-		return nil, fmt.Errorf("open database %s: %w; `gatehouse serve` makes it at its first start", c.databasePath(), store.ErrNoStore)
+		return nil, fmt.Errorf("open database %s: %w; `gatehouse serve` makes it at its first start", c.IDP.Store.Name(c.DataDir), store.ErrNoStore)
 	}
 	sealer, err := c.openSealer(false, os.Getenv(SealingEnv))
 	if err != nil {
 		return nil, err
 	}
-	db, err := store.Open(ctx, c.databasePath(), store.Options{AnyKind: true, Sealer: sealer, RevocationLife: c.revocationLife()})
+	db, err := c.IDP.Store.Open(ctx, c.DataDir, store.Options{AnyKind: true, Sealer: sealer, RevocationLife: c.revocationLife()})
 	if err != nil {
 		return nil, err
 	}
@@ -89,12 +88,9 @@ func (s *Store) Reseal(ctx context.Context) error {
 	})
 }
 
-func (c *Config) databasePath() string { return filepath.Join(c.DataDir, "pool.db") }
-
 // openDatabase opens or makes the database and its sealing key for a server.
 func (c *Config) openDatabase(ctx context.Context, o Options, log *slog.Logger) (*store.DB, *keyring.Sealer, error) {
-	path := c.databasePath()
-	exists, err := store.Exists(path)
+	exists, err := c.IDP.Store.Exists(ctx, c.DataDir)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -106,9 +102,9 @@ func (c *Config) openDatabase(ctx context.Context, o Options, log *slog.Logger) 
 		return nil, nil, err
 	}
 	if !exists && !o.Demo {
-		log.InfoContext(ctx, "making a new user pool and its sealing key", "database", path, "secrets", c.SecretsDir)
+		log.InfoContext(ctx, "making a new user pool and its sealing key", "database", c.IDP.Store.Name(c.DataDir), "secrets", c.SecretsDir)
 	}
-	db, err := store.Open(ctx, path, store.Options{
+	db, err := c.IDP.Store.Open(ctx, c.DataDir, store.Options{
 		Demo: o.Demo, Create: true, Migrate: true, Sealer: sealer, RevocationLife: c.revocationLife(), Log: log,
 	})
 	if err != nil {

@@ -22,7 +22,8 @@ const (
 type bar struct {
 	out   io.Writer // nil: nobody looks
 	color bool
-	size  int64 // bytes to read, 0 if unknown
+	noun  string // what is counted: events
+	size  int64  // bytes (or whatever else) to read, 0 if unknown
 	begin time.Time
 
 	read, events atomic.Int64
@@ -30,13 +31,22 @@ type bar struct {
 	wg           sync.WaitGroup
 }
 
-// newBar starts a bar on out, for size bytes of input or, with 0, an unknown
-// number. when is auto (only on a terminal), always or never. It has color on a
+// checkProgress checks the flag --progress.
+func checkProgress(when string) error {
+	switch when {
+	case "auto", "always", "never":
+		return nil
+	}
+	return usage("--progress is %q, want auto, always or never", when)
+}
+
+// newBar starts a bar on out that counts nouns, for size bytes of input or, with
+// 0, an unknown number. when is auto (only on a terminal), always or never. It has color on a
 // terminal, unless NO_COLOR is set (https://no-color.org).
-func newBar(out io.Writer, when string, size int64) *bar {
+func newBar(out io.Writer, when, noun string, size int64) *bar {
 	file, ok := out.(*os.File)
 	terminal := ok && term.IsTerminal(int(file.Fd()))
-	b := &bar{size: size, begin: time.Now(), stop: make(chan struct{})}
+	b := &bar{noun: noun, size: size, begin: time.Now(), stop: make(chan struct{})}
 	if when == "never" || when == "auto" && !terminal {
 		return b
 	}
@@ -56,7 +66,7 @@ func newBar(out io.Writer, when string, size int64) *bar {
 	return b
 }
 
-// judged is told how many events are done.
+// judged is told how many of what it counts are done.
 func (b *bar) judged(n int64) {
 	for have := b.events.Load(); n > have && !b.events.CompareAndSwap(have, n); have = b.events.Load() {
 	}
@@ -78,7 +88,7 @@ func (b *bar) draw(end string) { fmt.Fprint(b.out, b.line(time.Since(b.begin))+e
 // neither bar nor end.
 func (b *bar) line(took time.Duration) string {
 	events := b.events.Load()
-	text := fmt.Sprintf("%d events  %.0f/s", events, float64(events)/max(took.Seconds(), 0.001))
+	text := fmt.Sprintf("%d %s  %.0f/s", events, b.noun, float64(events)/max(took.Seconds(), 0.001))
 	if b.size > 0 {
 		share := min(float64(b.read.Load())/float64(b.size), 1)
 		full := int(share * barWidth)

@@ -10,7 +10,7 @@ import (
 )
 
 func TestBarTellsShareRateAndEnd(t *testing.T) {
-	b := &bar{size: 1000}
+	b := &bar{noun: "events", size: 1000}
 	io.Copy(io.Discard, b.reader(strings.NewReader(strings.Repeat("x", 250))))
 	b.judged(3000)
 	b.judged(2000) // a slower worker tells later
@@ -46,13 +46,13 @@ func TestBarIsForTerminalsUnlessAskedFor(t *testing.T) {
 		{terminal, "always", true, true},
 		{terminal, "never", false, false},
 	} {
-		b := newBar(c.out, c.when, 0)
+		b := newBar(c.out, c.when, "events", 0)
 		if b.end(); (b.out != nil) != c.shown || b.color != c.color {
 			t.Errorf("%s on %T: shown %t, color %t; want %t, %t", c.when, c.out, b.out != nil, b.color, c.shown, c.color)
 		}
 	}
 	t.Setenv("NO_COLOR", "1")
-	b := newBar(terminal, "auto", 0)
+	b := newBar(terminal, "auto", "events", 0)
 	if b.end(); b.color {
 		t.Error("the bar has color although NO_COLOR is set")
 	}

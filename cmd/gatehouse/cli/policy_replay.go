@@ -37,10 +37,8 @@ request, or none that could be judged.`,
 		Example: "  gatehouse policy replay /var/log/gatehouse/decisions.jsonl --against new.yaml\n  zcat decisions-*.gz | gatehouse policy replay - --against new.yaml --output json",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			switch progress {
-			case "auto", "always", "never":
-			default:
-				return usage("--progress is %q, want auto, always or never", progress)
+			if err := checkProgress(progress); err != nil {
+				return err
 			}
 			if against == "" {
 				return usage("--against is empty; name the changed configuration")
@@ -76,7 +74,7 @@ func (s *settings) replay(ctx context.Context, path string, c whatif.Candidate, 
 		}
 		log = file
 	}
-	bar := newBar(s.Err, progress, size)
+	bar := newBar(s.Err, progress, "events", size)
 	c.Progress = bar.judged
 	report, err := whatif.Replay(ctx, bar.reader(log), c)
 	bar.end()

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -17,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"gatehouse/idp/store/storetest"
 	"gatehouse/internal/testenv"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -47,9 +49,21 @@ func gatehouse() {
 //
 // $ADDR is a free address, also where a YAML file says ADDR. The condition
 // root says that the test may give files away.
-func TestScripts(t *testing.T) {
+func TestScripts(t *testing.T) { scripts(t, "testdata", setup) }
+
+// TestScriptsOnPostgres runs those of testdata/postgres, with an empty database
+// whose URL is in the file database.url.
+func TestScriptsOnPostgres(t *testing.T) {
+	database := storetest.EmptyPostgres(t)
+	scripts(t, "testdata/postgres", func(env *testscript.Env) error {
+		url := []byte(database.Postgres.Reveal())
+		return errors.Join(setup(env), os.WriteFile(env.WorkDir+"/database.url", url, 0o600))
+	})
+}
+
+func scripts(t *testing.T, dir string, setup func(*testscript.Env) error) {
 	testscript.Run(t, testscript.Params{
-		Dir: "testdata", UpdateScripts: *update, RequireUniqueNames: true, Setup: setup,
+		Dir: dir, UpdateScripts: *update, RequireUniqueNames: true, Setup: setup,
 		Condition: condition,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits, "up": up, "occupy": occupy, "token": token, "visit": visit,

@@ -65,7 +65,7 @@ func (c *Clock) Forward(d time.Duration) { c.At = c.At.Add(d) }
 func Holds(tb testing.TB, db *store.DB, text string) bool {
 	tb.Helper()
 	for _, suffix := range []string{"", "-wal"} {
-		data, err := os.ReadFile(db.Path() + suffix)
+		data, err := os.ReadFile(db.Name() + suffix)
 		if err != nil {
 			tb.Fatal(err)
 		}

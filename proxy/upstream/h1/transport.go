@@ -135,18 +135,18 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 // RoundTripUntil is RoundTrip for an exchange that something else may end besides
-// its context. told, if not nil, is given a function that ends the exchange at
+// its context. by, if not nil, is given a function that ends the exchange at
 // once; it may be called at any time, by anybody, and does nothing once the body
 // of the answer has been read or closed. An exchange that it ends fails with an
 // error of the network.
-func (t *Transport) RoundTripUntil(r *http.Request, told func(end func())) (*http.Response, error) {
+func (t *Transport) RoundTripUntil(r *http.Request, by func(end func())) (*http.Response, error) {
 	if !canCheck || !plain(r) {
 		closeBody(r)
 		return nil, errNotHandled
 	}
 	x := &exchange{t: t, req: r}
-	if told != nil {
-		told(x.abort)
+	if by != nil {
+		by(x.abort)
 	}
 	out := heads.Get().(*[]byte)
 	err := x.run(out)
