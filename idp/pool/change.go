@@ -24,8 +24,8 @@ func (p *Pool) Add(ctx context.Context, n NewUser) (User, error) {
 			return User{}, err
 		}
 	}
-	if u.PasswordHash != "" {
-		u.PasswordSet = u.Created
+	if u.PasswordHash != "" && u.PasswordSet.IsZero() {
+		u.PasswordSet = p.has.Now()
 	}
 	if err := p.insert(ctx, u, n.Groups); err != nil {
 		return User{}, err
@@ -50,6 +50,10 @@ func (p *Pool) draft(n NewUser) (User, error) {
 	}
 	if n.Temporary {
 		u.Status = ForceChangePassword
+	}
+	n.times(&u)
+	if err := n.check(now); err != nil {
+		return User{}, err
 	}
 	return u, u.check(p.has.Schema)
 }
