@@ -66,6 +66,11 @@ func (p *Pool) Hashed(ctx context.Context, n NewUser) (NewUser, error) {
 	return n, nil
 }
 
+// Buried reports whether a user of that name was deleted.
+func (p *Pool) Buried(ctx context.Context, name string) (bool, error) {
+	return p.has.Tombstones.Buried(ctx, Canonical(name))
+}
+
 // SetPasswordHash replaces the password by one that is known by its hash only,
 // and ends every session and token of the user. ErrNotFound, password.ErrHash.
 func (p *Pool) SetPasswordHash(ctx context.Context, id, hash string) error {

@@ -234,29 +234,15 @@ func (b *batchRun) update(ctx context.Context, i *item, owner string) (*RowError
 
 // regroup makes the groups of a user those of want, which exist.
 func (b *batchRun) regroup(ctx context.Context, id string, want []string) (changed bool, err error) {
-	p := b.m.has.Pool
-	groups, err := p.GroupsOf(ctx, id)
+	groups, err := b.m.has.Pool.GroupsOf(ctx, id)
 	if err != nil {
 		return false, err
 	}
-	have := pool.Names(groups)
-	for _, g := range want {
-		if !slices.Contains(have, g) {
-			changed = true
-			if err := p.AddToGroup(ctx, id, g); err != nil {
-				return false, err
-			}
-		}
+	have := slices.Sorted(slices.Values(pool.Names(groups)))
+	if slices.Equal(have, slices.Compact(slices.Sorted(slices.Values(want)))) {
+		return false, nil
 	}
-	for _, g := range have {
-		if !slices.Contains(want, g) {
-			changed = true
-			if err := p.RemoveFromGroup(ctx, id, g); err != nil {
-				return false, err
-			}
-		}
-	}
-	return changed, nil
+	return true, b.m.has.Pool.SetGroups(ctx, id, want)
 }
 
 // changes returns what the row says otherwise than u, and whether there is

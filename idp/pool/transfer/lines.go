@@ -20,7 +20,9 @@ type lines struct {
 	buf []byte
 }
 
-func newLines(r io.Reader, most int) *lines { return &lines{r: bufio.NewReaderSize(r, 64<<10), max: most} }
+func newLines(r io.Reader, most int) *lines {
+	return &lines{r: bufio.NewReaderSize(r, 64<<10), max: most}
+}
 
 // next returns the next line without its line feed, until the next call; a
 // carriage return before it may be part of a quoted cell.

@@ -34,7 +34,8 @@ func newWorld(t testing.TB) *world {
 	t.Helper()
 	db := storetest.Open(t, nil)
 	schema := pool.NewSchema(pool.Config{Custom: []pool.CustomAttribute{
-		{Name: "team", Type: pool.TypeString, Mutable: true}, {Name: "level", Type: pool.TypeNumber, Mutable: true},
+		{Name: "team", Type: pool.TypeString, Mutable: true},
+		{Name: "level", Type: pool.TypeNumber, Mutable: true},
 		{Name: "badge", Type: pool.TypeString},
 	}})
 	w := &world{t: t, db: db, pool: pool.New(pool.Parts{
