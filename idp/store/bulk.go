@@ -13,16 +13,11 @@ import (
 	"gatehouse/idp/pool/transfer"
 )
 
-// Statements for many rows end where the lists of parameters begin.
+// Statements for one, of which many makes those for several.
 const (
-	qUsersAdd = `INSERT INTO pool_user (id, username, username_key, email, email_verified, phone, phone_verified, name, attributes,
-		enabled, status, password_hash, password_set, created, updated) VALUES `
-	qNamesAdd    = `INSERT INTO pool_name (name_key, user_id) VALUES `
-	qMembersAdd  = `INSERT INTO pool_member (user_id, group_name) VALUES `
-	qNoConflict  = ` ON CONFLICT DO NOTHING`
-	qNameOwners  = `SELECT name_key, user_id FROM pool_name WHERE name_key IN `
-	qUsersHeld   = `SELECT id FROM pool_user WHERE id IN `
-	qMemberships = `SELECT user_id, group_name FROM pool_member WHERE user_id IN `
+	qNameOwners  = `SELECT name_key, user_id FROM pool_name WHERE name_key IN ($1)`
+	qUsersHeld   = `SELECT id FROM pool_user WHERE id IN ($1)`
+	qMemberships = `SELECT user_id, group_name FROM pool_member WHERE user_id IN ($1)`
 
 	qMarkSwap = `UPDATE meta SET value = $1 WHERE name = $2 AND value = $3`
 	qMarkDrop = `DELETE FROM meta WHERE name = $1 AND value = $2`
@@ -58,7 +53,7 @@ func (s bulk) Memberships(ctx context.Context, ids []string) (map[string][]strin
 func (s bulk) Held(ctx context.Context, ids []string) ([]string, error) {
 	var held []string
 	for part := range parts(ids) {
-		some, err := collect(ctx, s.db.reader(ctx), scanText, qUsersHeld+lists(1, len(part)), anys(part)...)
+		some, err := collect(ctx, s.db.reader(ctx), scanText, many(qUsersHeld, 1, len(part)), anys(part)...)
 		if err != nil {
 			return nil, fmt.Errorf("look for users: %w", err)
 		}
@@ -67,10 +62,10 @@ func (s bulk) Held(ctx context.Context, ids []string) ([]string, error) {
 	return held, nil
 }
 
-// pairs reads the two columns of query, which ends before a list, for all of in.
+// pairs reads the two columns of query for all of in.
 func (s bulk) pairs(ctx context.Context, query string, in []string, take func(a, b string)) error {
 	for part := range parts(in) {
-		some, err := collect(ctx, s.db.reader(ctx), scanPair, query+lists(1, len(part)), anys(part)...)
+		some, err := collect(ctx, s.db.reader(ctx), scanPair, many(query, 1, len(part)), anys(part)...)
 		if err != nil {
 			return fmt.Errorf("look for users: %w", err)
 		}
@@ -103,7 +98,7 @@ func (s bulk) Insert(ctx context.Context, all []pool.Draft) error {
 		for _, t := range []struct {
 			query string
 			rows  [][]any
-		}{{qUsersAdd, people}, {qNamesAdd, names}} {
+		}{{qUserAdd, people}, {qNameAdd, names}} {
 			n, err := s.insert(ctx, t.query, t.rows)
 			if err != nil {
 				return fmt.Errorf("insert users: %w", err)
@@ -113,7 +108,7 @@ func (s bulk) Insert(ctx context.Context, all []pool.Draft) error {
 			}
 		}
 		// A group that a row names twice is joined once.
-		if _, err := s.insert(ctx, qMembersAdd, members); err != nil {
+		if _, err := s.insert(ctx, qJoin, members); err != nil {
 			return fmt.Errorf("insert memberships: %w", err)
 		}
 		return nil
@@ -130,7 +125,7 @@ func (s bulk) insert(ctx context.Context, query string, rows [][]any) (int64, er
 		for _, row := range part {
 			args = append(args, row...)
 		}
-		added, err := s.db.exec(ctx, query+lists(len(part), len(part[0]))+qNoConflict, args...)
+		added, err := s.db.exec(ctx, many(query, len(part), len(part[0])), args...)
 		if err != nil {
 			return n, err
 		}
@@ -166,6 +161,13 @@ func (s bulk) Swap(ctx context.Context, key, old, text string) (bool, error) {
 
 // markName keeps marks apart from what else is known of the database.
 func markName(key string) string { return "import/" + key }
+
+// many puts n lists of m parameters in the place of the one that query has.
+func many(query string, n, m int) string {
+	before, rest, _ := strings.Cut(query, "($1")
+	_, after, _ := strings.Cut(rest, ")")
+	return before + lists(n, m) + after
+}
 
 // lists writes n lists of m parameters: ($1, $2), ($3, $4).
 func lists(n, m int) string {
