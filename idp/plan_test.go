@@ -110,3 +110,55 @@ func TestBootstrapIsAllOrNothing(t *testing.T) {
 		t.Errorf("group = %v, want none", err)
 	}
 }
+
+// Replicas that start together all want the same people.
+func TestManyStartsAtOnceMakeEverybodyOnce(t *testing.T) {
+	f := start(t, "")
+	ctx := t.Context()
+	cfg := f.cfg
+	cfg.Bootstrap = *declared(t, f, declaredYAML)
+	var wg sync.WaitGroup
+	for range 8 { // each of them hashes a password
+		p, err := idp.New(cfg, idp.Deps{DB: f.db, Sealer: f.sealer})
+		if err != nil {
+			t.Fatal(err)
+		}
+		wg.Go(func() {
+			if err := p.Bootstrap(ctx); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	made := 0
+	all, err := f.db.EventsSince(ctx, 0, 10000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range all {
+		if e.Type == "user.created" && e.Detail["username"] == "zoe" {
+			made++
+		}
+	}
+	if made != 1 {
+		t.Errorf("the user was made %d times, want 1", made)
+	}
+}
+
+// Whoever was deleted stays so, in every spelling, until somebody makes them by
+// hand.
+func TestDeletedPeopleStayDeleted(t *testing.T) {
+	f := start(t, "")
+	ctx := t.Context()
+	if err := f.p.Pool.Delete(ctx, f.userID("bob")); err != nil {
+		t.Fatal(err)
+	}
+	want := declared(t, f, "users: [{ username: BOB, password: correct horse battery }]")
+	plan, err := f.p.Plan(ctx, want, idp.Reach{})
+	if err != nil || len(plan.Changes) != 0 || len(plan.Notes) != 1 || !plan.Notes[0].Deleted {
+		t.Errorf("plan = %+v, %v; want a note that BOB was deleted", plan, err)
+	}
+	if _, err := f.p.Pool.Add(ctx, pool.NewUser{Username: "bob"}); err != nil {
+		t.Errorf("by hand it is allowed: %v", err)
+	}
+}
