@@ -3,13 +3,17 @@ package transfer_test
 import (
 	"fmt"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"gatehouse/idp/pool"
 	"gatehouse/idp/pool/transfer"
+	"gatehouse/idp/store"
+	"gatehouse/idp/store/storetest"
 )
 
 func writeFile(t *testing.T, path, text string) {
@@ -61,6 +65,31 @@ func TestJSONLinesHoldEverything(t *testing.T) {
 	if again, _ := to.export("jsonl", true); again != text {
 		t.Error("a second export differs from the first")
 	}
+}
+
+func TestBothEnginesTakeAndGiveTheSame(t *testing.T) {
+	text := oddPeople + crowd(600) + `{"username":"USER7"}` + "\n"
+	var first string
+	storetest.Each(t, func(t *testing.T, open func(testing.TB, func() time.Time) *store.DB) {
+		w := worldOn(t, open(t, nil))
+		w.read("jsonl", &pulled{strings.NewReader(text), 90000}, transfer.Options{Key: "k", Batch: 100})
+		out := w.try("jsonl", text, transfer.Options{Key: "k", Batch: 100})
+		if out.err != nil || out.From == 0 || out.Added != 605 || out.Refused != 1 {
+			t.Fatalf("import = %+v", out)
+		}
+		if out = w.try("jsonl", text, transfer.Options{Update: transfer.Update{Attributes: true, Groups: true, Passwords: true}}); out.err != nil || out.Refused != 0 || out.Updated != 0 || out.Unchanged != 606 {
+			t.Fatalf("update to the same = %+v", out)
+		}
+		got, _ := w.export("csv", true)
+		// The time of the import is the only thing that differs.
+		got = regexp.MustCompile(`,[0-9]{10},`).ReplaceAllString(got, ",TIME,")
+		if first == "" {
+			first = got
+		}
+		if got != first {
+			t.Errorf("export differs from the other engine's:\n%s", cmp.Diff(first, got))
+		}
+	})
 }
 
 func TestCSVHoldsWhatItCan(t *testing.T) {

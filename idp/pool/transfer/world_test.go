@@ -32,7 +32,11 @@ type world struct {
 
 func newWorld(t testing.TB) *world {
 	t.Helper()
-	db := storetest.Open(t, nil)
+	return worldOn(t, storetest.Open(t, nil))
+}
+
+func worldOn(t testing.TB, db *store.DB) *world {
+	t.Helper()
 	schema := pool.NewSchema(pool.Config{Custom: []pool.CustomAttribute{
 		{Name: "team", Type: pool.TypeString, Mutable: true},
 		{Name: "level", Type: pool.TypeNumber, Mutable: true},
