@@ -66,6 +66,7 @@ var edges = []edge{
 	{"idp/hook", "", "calls out; decides nothing"},
 	{"idp/notify", "", "sends what others wrote"},
 	{"idp/pool", "idp/password", "people and groups"},
+	{"idp/pool/transfer", "idp/pool idp/password", "people in and out by the thousand: what a file says, checked by the pool's own rules"},
 	{"idp/client", "idp/password idp/pool", "programs, and the scopes they may have"},
 	{"idp/account", "idp/password idp/pool", "the ways in and out of an account"},
 	{"idp/federation", "idp/pool", "contracts and linking: connectors know it, it knows none of them"},
@@ -79,7 +80,7 @@ var edges = []edge{
 	{"idp/identitypool", "", "trusts tokens of any configured issuer, ours is not special"},
 	{
 		"idp/store/...",
-		"idp/store idp/store/storetest/... idp/notify idp/pool idp/client idp/account idp/mfa idp/risk idp/keys idp/token idp/sso idp/signin idp/federation idp/oidc",
+		"idp/store idp/store/storetest/... idp/notify idp/pool/... idp/client idp/account idp/mfa idp/risk idp/keys idp/token idp/sso idp/signin idp/federation idp/oidc",
 		"knows the rows of the domain, none of its pages",
 	},
 

@@ -94,10 +94,10 @@ func TestLatenciesAreSummedUp(t *testing.T) {
 }
 
 func TestMemoryIsReadFromStatus(t *testing.T) {
-	if mib, err := residentMiB("Name:\tbare\nVmHWM:\t   9000 kB\nVmRSS:\t    2048 kB\nThreads:\t3\n"); mib != 2 || err != nil {
-		t.Errorf("residentMiB = %v %v, want 2", mib, err)
+	if mib, err := statusMiB("Name:\tbare\nVmHWM:\t   9000 kB\nVmRSS:\t    2048 kB\nThreads:\t3\n", "VmRSS:"); mib != 2 || err != nil {
+		t.Errorf("statusMiB = %v %v, want 2", mib, err)
 	}
-	if _, err := residentMiB("Name:\tzombie\n"); err == nil {
+	if _, err := statusMiB("Name:\tzombie\n", "VmRSS:"); err == nil {
 		t.Error("a process without memory has some")
 	}
 }

@@ -139,20 +139,25 @@ func (p *process) cpu() (time.Duration, error) {
 
 // memory returns how much of the process is in RAM (VmRSS, proc_pid_status(5)),
 // in MiB.
-func (p *process) memory() (float64, error) {
+func (p *process) memory() (float64, error) { return p.status("VmRSS:") }
+
+// peak returns how much of the process was in RAM at most (VmHWM), in MiB.
+func (p *process) peak() (float64, error) { return p.status("VmHWM:") }
+
+func (p *process) status(key string) (float64, error) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
 	if err != nil {
 		return 0, fmt.Errorf("read memory of %s: %w", p.name, err)
 	}
-	return residentMiB(string(text))
+	return statusMiB(string(text), key)
 }
 
-func residentMiB(status string) (float64, error) {
-	_, rest, found := strings.Cut(status, "VmRSS:")
+func statusMiB(status, key string) (float64, error) {
+	_, rest, found := strings.Cut(status, key)
 	line, _, _ := strings.Cut(rest, "\n")
 	fields := strings.Fields(line)
 	if !found || len(fields) != 2 || fields[1] != "kB" {
-		return 0, fmt.Errorf("read memory: no VmRSS in %q", status)
+		return 0, fmt.Errorf("read memory: no %s in %q", key, status)
 	}
 	kib, err := strconv.ParseFloat(fields[0], 64)
 	if err != nil {

@@ -30,6 +30,7 @@ func sections() []section {
 		{"memory", "memory, in a process that has done nothing else", memory},
 		{"start", "from exec to the first answer, files in the page cache", starting},
 		{"revoke", "how long a session in use outlives its end", revoking},
+		{"import", "bringing people in from a file, JSON lines with hashes", importing},
 		{"builds", "this build, against that of -against", builds},
 		{"peers", "plain proxies without a login, against a bare proxy", peers},
 	}

@@ -24,7 +24,7 @@ func (c *Config) machines() map[string][]string {
 
 // putAdmin makes the rights of administrators scopes, each tied to the groups
 // that give it, or removes them where nobody administers.
-func (p *Provider) putAdmin(ctx context.Context, _ *Bootstrap) error {
+func (p *Provider) putAdmin(ctx context.Context) error {
 	c := p.cfg.Admin
 	if c == nil {
 		err := p.Clients.DeleteServer(ctx, admin.Server)

@@ -186,6 +186,9 @@ func (b *Bootstrap) checkServers(r *conf.Report, groups []string) []string {
 		if s.ID == "" {
 			r.Errorf(&s.ID, "this resource server has no id")
 		}
+		if s.ID == admin.Server {
+			r.Errorf(&s.ID, "resource server %q is gatehouse's own: idp.admin says who has its scopes", s.ID)
+		}
 		for j := range s.Scopes {
 			scope := &s.Scopes[j]
 			switch {
@@ -262,7 +265,7 @@ func checkKnown(r *conf.Report, field *[]string, what string, names, known []str
 		if near := conf.Suggest(name, known); near != "" {
 			hint = "; did you mean " + near + "?"
 		}
-		r.Errorf(&(*field)[i], "%s %q does not stand in idp.bootstrap%s", what, name, hint)
+		r.Errorf(&(*field)[i], "%s %q does not stand here%s", what, name, hint)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"gatehouse/idp/pool"
 	"gatehouse/idp/sso"
 	"gatehouse/idp/token"
+	"gatehouse/internal/audit"
 )
 
 // Domain is the provider without HTTP: what the command line works on, beside a
@@ -25,6 +26,8 @@ type Domain struct {
 	Hasher *password.Hasher
 	// Outbox takes messages to people. Only a server runs it.
 	Outbox *notify.Outbox
+
+	journal audit.Journal
 }
 
 // NewDomain puts the domain together over an open store. cfg has passed its
@@ -55,5 +58,5 @@ func NewDomain(cfg *Config, d Deps) (Domain, error) {
 		Passkeys: db.MFAPasskeys(), Devices: db.MFADevices(), Counts: db.MFACounts(), Spent: db.MFASpent(),
 		Ender: db, Journal: db, Sealer: sealer, Issuer: cfg.Issuer, Mail: mail, SMS: sms, Now: now,
 	})
-	return Domain{Pool: people, Clients: clients, Keys: ring, Mint: mint, Factors: factors, Sessions: db.Sessions(), Hasher: hasher, Outbox: outbox}, nil
+	return Domain{Pool: people, Clients: clients, Keys: ring, Mint: mint, Factors: factors, Sessions: db.Sessions(), Hasher: hasher, Outbox: outbox, journal: db}, nil
 }

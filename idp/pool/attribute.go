@@ -97,7 +97,7 @@ func (s Schema) Missing(u User) []string {
 func (s Schema) Check(attributes map[string]string) error {
 	for _, name := range slices.Sorted(maps.Keys(attributes)) {
 		if err := s.checkValue(name, attributes[name]); err != nil {
-			return err
+			return inField(name, err)
 		}
 	}
 	return nil
@@ -107,7 +107,7 @@ func (s Schema) Check(attributes map[string]string) error {
 func (s Schema) checkFrozen(before, after map[string]string) error {
 	for name, a := range s.custom {
 		if was, had := before[name]; had && !a.Mutable && after[name] != was {
-			return fmt.Errorf("%w attribute %s: it cannot be changed once it is set", ErrInvalid, name)
+			return inField(name, fmt.Errorf("%w attribute %s: it cannot be changed once it is set", ErrInvalid, name))
 		}
 	}
 	return nil

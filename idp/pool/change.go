@@ -2,7 +2,6 @@ package pool
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -25,8 +24,8 @@ func (p *Pool) Add(ctx context.Context, n NewUser) (User, error) {
 			return User{}, err
 		}
 	}
-	if u.PasswordHash != "" {
-		u.PasswordSet = u.Created
+	if u.PasswordHash != "" && u.PasswordSet.IsZero() {
+		u.PasswordSet = p.has.Now()
 	}
 	if err := p.insert(ctx, u, n.Groups); err != nil {
 		return User{}, err
@@ -51,6 +50,10 @@ func (p *Pool) draft(n NewUser) (User, error) {
 	}
 	if n.Temporary {
 		u.Status = ForceChangePassword
+	}
+	n.times(&u)
+	if err := n.check(now); err != nil {
+		return User{}, err
 	}
 	return u, u.check(p.has.Schema)
 }
@@ -90,28 +93,6 @@ func (p *Pool) insert(ctx context.Context, u User, groups []string) error {
 		return fmt.Errorf("add user %q: %w", u.Username, err)
 	}
 	return nil
-}
-
-// Ensure makes the user unless its username exists or was deleted before; what
-// exists is never overwritten. It reports whether it made the user.
-func (p *Pool) Ensure(ctx context.Context, n NewUser) (bool, error) {
-	if _, err := p.Find(ctx, n.Username); err == nil {
-		return false, nil
-	} else if !errors.Is(err, ErrNotFound) {
-		return false, fmt.Errorf("find user %q: %w", n.Username, err)
-	}
-	buried, err := p.has.Tombstones.Buried(ctx, Canonical(n.Username))
-	if err != nil || buried {
-		return false, err
-	}
-	_, err = p.Add(ctx, n)
-	if errors.Is(err, ErrExists) {
-		// Another process that starts may have been first while this one hashed.
-		if _, findErr := p.Find(ctx, n.Username); findErr == nil {
-			return false, nil
-		}
-	}
-	return err == nil, err
 }
 
 // Changes are what Change does to a user; what is nil stays as it is.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"gatehouse/internal/audit"
 )
@@ -104,6 +105,34 @@ func (p *Pool) AddToGroup(ctx context.Context, userID, group string) error {
 // no error when the user was not in it.
 func (p *Pool) RemoveFromGroup(ctx context.Context, userID, group string) error {
 	return p.membership(ctx, userID, group, "user.group_removed", p.has.Members.Leave)
+}
+
+// SetGroups makes the groups of a user those named, in one transaction; each one
+// that is new or gone counts as AddToGroup and RemoveFromGroup. It writes nothing
+// when nothing differs. ErrNotFound.
+func (p *Pool) SetGroups(ctx context.Context, userID string, names []string) error {
+	return p.has.Journal.InTx(ctx, func(ctx context.Context) error {
+		groups, err := p.GroupsOf(ctx, userID)
+		if err != nil {
+			return err
+		}
+		have := Names(groups)
+		for _, g := range names {
+			if !slices.Contains(have, g) {
+				if err := p.AddToGroup(ctx, userID, g); err != nil {
+					return err
+				}
+			}
+		}
+		for _, g := range have {
+			if !slices.Contains(names, g) {
+				if err := p.RemoveFromGroup(ctx, userID, g); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
 }
 
 func (p *Pool) membership(ctx context.Context, userID, group, event string, do func(ctx context.Context, userID, group string) (bool, error)) error {

@@ -126,6 +126,9 @@ type NewUser struct {
 	Disabled bool
 	// Groups are names of groups that exist.
 	Groups []string
+	// Created, Updated and PasswordSet are the times that somebody brings along
+	// from elsewhere; zero means now. PasswordSet counts with a password only.
+	Created, Updated, PasswordSet time.Time
 }
 
 // Schema returns which attributes users may have.

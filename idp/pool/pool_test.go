@@ -217,39 +217,6 @@ func TestFailedChangeLeavesNoTrace(t *testing.T) {
 	}
 }
 
-func TestBootstrapNeverOverwritesNorResurrects(t *testing.T) {
-	w := newWorld(t)
-	ctx := t.Context()
-	seed := pool.NewUser{Username: "admin", Password: "from the file"}
-	ensure := func(want bool) {
-		t.Helper()
-		if made, err := w.pool.Ensure(ctx, seed); err != nil || made != want {
-			t.Fatalf("Ensure = %v, %v; want %v", made, err, want)
-		}
-	}
-	ensure(true)
-	u, err := w.pool.Find(ctx, "admin")
-	w.must(err)
-	w.must(w.pool.SetPassword(ctx, u.ID, "chosen later", pool.Confirmed))
-	w.must(w.pool.Disable(ctx, u.ID))
-	ensure(false)
-	if again, _ := w.pool.Get(ctx, u.ID); again.Enabled {
-		t.Fatal("a restart enabled the user")
-	}
-	w.must(w.pool.Enable(ctx, u.ID))
-	if _, err := w.pool.CheckPassword(ctx, "admin", "from the file"); !errors.Is(err, pool.ErrWrongPassword) {
-		t.Fatal("a restart brought the password back")
-	}
-	w.must(w.pool.Delete(ctx, u.ID))
-	ensure(false)
-	if _, err := w.pool.Find(ctx, "admin"); !errors.Is(err, pool.ErrNotFound) {
-		t.Fatalf("a restart brought the user back: %v", err)
-	}
-	seed.Username = "ADMIN"
-	ensure(false)
-	w.add(pool.NewUser{Username: "admin"}) // by hand it is allowed
-}
-
 func TestGroupsComeByPrecedence(t *testing.T) {
 	w := newWorld(t)
 	ctx := t.Context()
@@ -273,34 +240,5 @@ func TestGroupsComeByPrecedence(t *testing.T) {
 		if err := w.pool.AddGroup(ctx, bad); !errors.Is(err, pool.ErrInvalid) {
 			t.Errorf("AddGroup(%+v) = %v, want ErrInvalid", bad, err)
 		}
-	}
-}
-
-// Replicas that start together all want the same people.
-func TestUserThatManyEnsureAtOnceIsMadeOnce(t *testing.T) {
-	w := newWorld(t)
-	const callers = 8 // each of them hashes a password
-	made := make(chan bool, callers)
-	for range callers {
-		go func() {
-			first, err := w.pool.Ensure(t.Context(), pool.NewUser{Username: "dana", Password: "correct horse battery"})
-			if err != nil {
-				t.Errorf("Ensure: %v", err)
-			}
-			made <- first
-		}()
-	}
-	count := 0
-	for range callers {
-		if <-made {
-			count++
-		}
-	}
-	if count != 1 {
-		t.Errorf("%d callers made the user, want 1", count)
-	}
-	w.add(pool.NewUser{Username: "erin", Email: "shared@example.com", EmailVerified: true})
-	if _, err := w.pool.Ensure(t.Context(), pool.NewUser{Username: "frank", Email: "shared@example.com", EmailVerified: true}); !errors.Is(err, pool.ErrExists) {
-		t.Errorf("Ensure with somebody else's address: %v, want ErrExists", err)
 	}
 }

@@ -143,24 +143,24 @@ func (u User) named(key string, kinds []string) bool {
 	})
 }
 
-// check returns ErrInvalid with a reason when u may not be stored.
+// check returns a FieldError that is ErrInvalid when u may not be stored.
 func (u User) check(s Schema) error {
 	if err := checkName("username", u.Username); err != nil {
-		return err
+		return inField("username", err)
 	}
 	if u.Email != "" {
 		if err := checkEmail(u.Email); err != nil {
-			return err
+			return inField("email", err)
 		}
 	}
 	if u.Phone != "" && !phoneForm.MatchString(u.Phone) {
-		return fmt.Errorf("%w phone number: it begins with + and the country, such as +41791234567", ErrInvalid)
+		return inField("phone_number", fmt.Errorf("%w phone number: it begins with + and the country, such as +41791234567", ErrInvalid))
 	}
 	if err := u.checkOwnName(); err != nil {
-		return err
+		return inField("username", err)
 	}
 	if utf8.RuneCountInString(u.Name) > 256 || strings.ContainsFunc(u.Name, unicode.IsControl) || !utf8.ValidString(u.Name) {
-		return fmt.Errorf("%w name: at most 256 characters and none of them control characters", ErrInvalid)
+		return inField("name", fmt.Errorf("%w name: at most 256 characters and none of them control characters", ErrInvalid))
 	}
 	return s.Check(u.Attributes)
 }

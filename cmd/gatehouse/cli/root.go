@@ -144,7 +144,7 @@ func newRoot(s *settings) *cobra.Command {
 	}
 	root.AddCommand(
 		newDemo(s), newInit(s), newServe(s), newCheck(s), newExplain(s), newPolicy(s), newHealth(s),
-		newUser(s), newGroup(s), newClient(s), newScope(s), newResource(s), newSession(s), newFactor(s), newAudit(s),
+		newUser(s), newApply(s), newGroup(s), newClient(s), newScope(s), newResource(s), newSession(s), newFactor(s), newAudit(s),
 		newKey(s), newBreach(s), newMail(s), newBackup(s), newRestore(s), newVersion(s),
 	)
 	return root

@@ -46,6 +46,8 @@ func gatehouse() {
 //	token ID FILE       asks for an access token as client ID, whose secret
 //	                    is in the JSON of stdout, and writes it to FILE
 //	visit PATH STATUS   gets a path of http://app.localhost
+//	crowd N FILE        writes N people into FILE
+//	slay FILE           imports FILE, and kills the process on the way
 //
 // $ADDR is a free address, also where a YAML file says ADDR. The condition
 // root says that the test may give files away.
@@ -67,6 +69,7 @@ func scripts(t *testing.T, dir string, setup func(*testscript.Env) error) {
 		Condition: condition,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits, "up": up, "occupy": occupy, "token": token, "visit": visit,
+			"crowd": crowd, "slay": slay,
 		},
 	})
 }

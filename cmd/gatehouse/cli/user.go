@@ -20,7 +20,7 @@ func newUser(s *settings) *cobra.Command {
 		userState(s, "enable", "Let a user sign in again", (*pool.Pool).Enable),
 		userEnd(s, "sign-out", "End every session and token of a user", "signed out", (*pool.Pool).SignOut),
 		userEnd(s, "require-reset", "Make a password worthless until the person has chosen a new one", "has to choose a new password", (*pool.Pool).RequireReset),
-		userDelete(s))
+		userDelete(s), userImport(s), userExport(s), userHeader(s))
 }
 
 // userJSON is a user as printed: never the password's hash.

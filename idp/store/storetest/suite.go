@@ -14,6 +14,7 @@ import (
 	"gatehouse/idp/mfa"
 	"gatehouse/idp/notify"
 	"gatehouse/idp/pool"
+	"gatehouse/idp/pool/transfer"
 	"gatehouse/idp/risk"
 	"gatehouse/idp/signin"
 	"gatehouse/idp/sso"
@@ -31,6 +32,8 @@ type Store interface {
 	Tombstones() pool.Tombstones
 	Groups() pool.Groups
 	Members() pool.Members
+	Bulk() transfer.Rows
+	Marks() transfer.Marks
 	Clients() client.Rows
 	Scopes() client.ScopeRows
 	Keys() keys.Rows
@@ -73,6 +76,9 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		{"UsersKeepTheirFields", userFields},
 		{"NamesBelongToOneUser", names},
 		{"GroupsAndMembers", groups},
+		{"ManyUsersGoInTogetherOrNotAtAll", bulk},
+		{"ManyUsersAtOnceHaveOneWinner", bulkAtOnce},
+		{"MarksAreSwappedOnce", marks},
 		{"ClientsKeepTheirFields", clientFields},
 		{"ScopesGoWithTheirServer", scopes},
 		{"TokenKeysAreOrdered", tokenKeys},
