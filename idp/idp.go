@@ -14,6 +14,7 @@ import (
 	"gatehouse/idp/admin"
 	"gatehouse/idp/notify"
 	"gatehouse/idp/oidc"
+	"gatehouse/idp/password/breach"
 	"gatehouse/idp/signin"
 	"gatehouse/idp/sso"
 	"gatehouse/idp/store"
@@ -37,6 +38,8 @@ type Deps struct {
 	ClientIP func(*http.Request) netip.Addr
 	// Demo shows on every page that it is a demo.
 	Demo bool
+	// Listed looks up passwords in lists of stolen ones; nil looks up none.
+	Listed *breach.Checker
 	// Mailbox keeps messages instead of sending them, with Demo only; nil sends
 	// them as configured.
 	Mailbox *notify.Mailbox
@@ -56,7 +59,8 @@ type Provider struct {
 	pages  *ui.Pages
 	routes map[string]route
 	// admin is nil where nobody administers by HTTP.
-	admin *admin.Handler
+	admin   *admin.Handler
+	machine *signin.Machine
 }
 
 // route is what one path answers, by method.
@@ -81,8 +85,9 @@ func New(cfg Config, d Deps) (*Provider, error) {
 	p := &Provider{Domain: domain, cfg: cfg, deps: d, base: cfg.Issuer.Path}
 	machine := signin.New(cfg.SignIn, signin.Parts{
 		Flows: d.DB.Flows(), Tries: d.DB.Tries(), Pool: p.Pool, Factors: p.Factors, Journal: d.DB,
-		Notices: notices(p.Outbox, d.Now), Sealer: d.Sealer, Now: d.Now, Log: d.Log,
+		Notices: notices(p.Outbox, d.Now), Stolen: stolen(d), TemporaryTTL: cfg.Password.TemporaryTTL, Sealer: d.Sealer, Now: d.Now, Log: d.Log,
 	})
+	p.machine = machine
 	keeper := sso.New(cfg.SSO, cfg.Issuer, d.DB.Sessions(), d.Now)
 	var endpoints *oidc.Handler
 	p.pages = ui.New(ui.Deps{
@@ -110,6 +115,10 @@ func New(cfg Config, d Deps) (*Provider, error) {
 
 // Issuer returns the issuer URL; the caller must not change it.
 func (p *Provider) Issuer() *url.URL { return p.cfg.Issuer }
+
+// SignIns returns how often each outcome of sign-ins came: "signed_in", and the
+// reasons of refused answers.
+func (p *Provider) SignIns() map[string]uint64 { return p.machine.Figures() }
 
 // table is the map of the provider's paths, below the issuer's.
 func (p *Provider) table(e *oidc.Handler) map[string]route {

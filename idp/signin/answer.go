@@ -186,6 +186,11 @@ func (m *Machine) next(ctx context.Context, w *walk) error {
 	// others know, shows the factor there is first.
 	case !shown && set.Enrolled() && (!w.skip || w.Strong || st.Replace || w.Enrol != ""):
 		return m.ask(ctx, w, m.Factors.Offer(set, w.who))
+	case st.Leaked && !shown:
+		// Whoever holds a stolen password must not choose the next one: this
+		// person goes by what is mailed.
+		m.refused(ctx, w, reasonStolen)
+		return ErrResetRequired
 	case st.Replace:
 		w.enter(StepNewPassword)
 		return nil

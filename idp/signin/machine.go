@@ -114,7 +114,27 @@ func (c *Config) Defaults() {
 	}
 }
 
-// Parts are what a Machine is made of. Notices, Now and Log may be nil.
+// Stolen looks up passwords in lists of stolen ones.
+type Stolen interface {
+	// Look tells what follows for u, whose right password this is. It records
+	// what it has found, and answers NotStolen when nobody can be asked.
+	Look(ctx context.Context, u pool.User, password string) Leak
+}
+
+// Leak is what follows from a right password that was looked up.
+type Leak int
+
+// The kinds.
+const (
+	// NotStolen: nothing, or no more than a record.
+	NotStolen Leak = iota
+	// StolenChange: it is replaced, after a second factor.
+	StolenChange
+	// StolenBlocked: it does not count any more.
+	StolenBlocked
+)
+
+// Parts are what a Machine is made of. Notices, Stolen, Now and Log may be nil.
 type Parts struct {
 	Flows   Flows
 	Tries   risk.Tries
@@ -123,16 +143,21 @@ type Parts struct {
 	Journal audit.Journal
 	Sealer  *keyring.Sealer
 	Notices Notices
-	Now     func() time.Time
-	Log     *slog.Logger
+	Stolen  Stolen
+	// TemporaryTTL is how long a password works that somebody else has set; 0
+	// for any time.
+	TemporaryTTL time.Duration
+	Now          func() time.Time
+	Log          *slog.Logger
 }
 
 // Machine takes people through a sign-in. It is safe for concurrent use.
 type Machine struct {
 	Parts
-	cfg    Config
-	guard  *risk.Guard
-	starts *risk.Addresses
+	cfg     Config
+	guard   *risk.Guard
+	starts  *risk.Addresses
+	figures figures
 }
 
 // New returns a machine; it starts nothing.
@@ -309,6 +334,7 @@ func (m *Machine) Close(ctx context.Context, done Done) error {
 	if err := m.Flows.Insert(ctx, used); err != nil {
 		return fmt.Errorf("close sign-in: %w", err)
 	}
+	m.figures.add(signedIn)
 	return nil
 }
 

@@ -379,3 +379,68 @@ func (h *house) judge(seed uint64, mode string, d signin.Done, l ledger) {
 		h.must(h.factors.Reset(h.Context(), h.person("bob").ID))
 	}
 }
+
+// list is a list of stolen passwords that has the one of everybody.
+type list struct{ leak signin.Leak }
+
+func (l list) Look(_ context.Context, _ pool.User, password string) signin.Leak {
+	if password != right {
+		return signin.NotStolen
+	}
+	return l.leak
+}
+
+// Whoever holds a stolen password does not choose the next one by it alone.
+func TestStolenPasswordIsReplacedWithAFactor(t *testing.T) {
+	h := newHouse(t)
+	h.machine.Stolen = list{signin.StolenChange}
+	for name, pass := range map[string]string{"alice": "wrong", "bob": "wrong"} {
+		if _, err := h.give(h.start(signin.Ask{}), signin.Password{Username: name, Password: pass}); !errors.Is(err, signin.ErrRefused) {
+			t.Errorf("%s, wrong password = %v, want ErrRefused", name, err)
+		}
+	}
+	if _, err := h.give(h.start(signin.Ask{}), signin.Password{Username: "bob", Password: right}); !errors.Is(err, signin.ErrResetRequired) {
+		t.Errorf("bob, without a factor = %v, want ErrResetRequired", err)
+	}
+	id := h.start(signin.Ask{})
+	h.to(id, signin.Password{Username: "alice", Password: right}, signin.StepFactor)
+	if p := h.to(id, signin.Code{Code: h.code()}, signin.StepNewPassword); !p.Leaked {
+		t.Error("the page does not know why a password is asked for")
+	}
+	if _, err := h.give(id, signin.NewPassword{Password: right}); !errors.Is(err, signin.ErrPassword) {
+		t.Errorf("the stolen one again = %v, want ErrPassword", err)
+	}
+	d := h.done(id, signin.NewPassword{Password: "another good password"})
+	h.must(h.machine.Close(t.Context(), d))
+	id = h.start(signin.Ask{})
+	h.to(id, signin.Password{Username: "alice", Password: "another good password"}, signin.StepFactor)
+
+	h = newHouse(t)
+	h.machine.Stolen = list{signin.StolenBlocked}
+	if _, err := h.give(h.start(signin.Ask{}), signin.Password{Username: "alice", Password: right}); !errors.Is(err, signin.ErrResetRequired) {
+		t.Errorf("blocked = %v, want ErrResetRequired", err)
+	}
+}
+
+func TestPasswordSetByOthersEnds(t *testing.T) {
+	h := newHouse(t)
+	h.machine.TemporaryTTL = 24 * time.Hour
+	bob := h.person("bob").ID
+	h.must(h.people.SetPassword(t.Context(), bob, "temporary password", pool.ForceChangePassword))
+	h.clock.Forward(24*time.Hour - time.Second)
+	h.to(h.start(signin.Ask{}), signin.Password{Username: "bob", Password: "temporary password"}, signin.StepNewPassword)
+	h.clock.Forward(time.Second)
+	if _, err := h.give(h.start(signin.Ask{}), signin.Password{Username: "bob", Password: "temporary password"}); !errors.Is(err, signin.ErrResetRequired) {
+		t.Errorf("after a day = %v, want ErrResetRequired", err)
+	}
+}
+
+func TestFiguresCountOutcomes(t *testing.T) {
+	h := newHouse(t)
+	d := h.done(h.start(signin.Ask{}), signin.Password{Username: "bob", Password: right})
+	h.must(h.machine.Close(t.Context(), d))
+	_, _ = h.give(h.start(signin.Ask{}), signin.Password{Username: "bob", Password: "wrong"})
+	if got := h.machine.Figures(); got["signed_in"] != 1 || got["wrong_password"] != 1 || len(got) != 2 {
+		t.Errorf("figures = %v", got)
+	}
+}

@@ -26,6 +26,7 @@ func (m *Machine) password(ctx context.Context, w *walk, a Password) error {
 		a.Username = ""
 	}
 	var user pool.User
+	known := false
 	guess := risk.Guess{
 		Name: pool.Canonical(a.Username), Address: w.browser.Address,
 		Account: func(ctx context.Context) (string, error) {
@@ -34,11 +35,16 @@ func (m *Machine) password(ctx context.Context, w *walk, a Password) error {
 			}
 			return m.Pool.Account(ctx, a.Username)
 		},
-		Known: func(ctx context.Context, account string) (bool, error) {
-			return m.Factors.TryDevice(ctx, account, w.browser.Device)
+		Known: func(ctx context.Context, account string) (_ bool, err error) {
+			known, err = m.Factors.TryDevice(ctx, account, w.browser.Device)
+			return known, err
 		},
 	}
 	out, err := m.guard.Guess(ctx, guess, func(ctx context.Context) (err error) {
+		if known {
+			// A quarter of the places is kept for them.
+			ctx = password.Known(ctx)
+		}
 		user, err = m.check(ctx, a)
 		return err
 	})
@@ -54,21 +60,27 @@ func (m *Machine) password(ctx context.Context, w *walk, a Password) error {
 	if err != nil {
 		return err
 	}
-	return m.proved(ctx, w, user)
+	return m.proved(ctx, w, user, a.Password)
 }
 
 // proved goes on after a right password.
-func (m *Machine) proved(ctx context.Context, w *walk, user pool.User) error {
-	if user.Status == pool.ResetRequired {
-		m.refused(ctx, w, reasonReset)
-		return ErrResetRequired
-	}
+func (m *Machine) proved(ctx context.Context, w *walk, user pool.User, pass string) error {
 	if err := m.person(ctx, &w.Pending, user); err != nil {
 		return err
 	}
+	leak := NotStolen
+	if m.Stolen != nil {
+		// Only of a password that is right: guesses are told to nobody.
+		leak = m.Stolen.Look(ctx, user, pass)
+	}
+	if user.Status == pool.ResetRequired || leak == StolenBlocked || m.expired(user) {
+		m.refused(ctx, w, reasonReset)
+		return ErrResetRequired
+	}
 	st := &w.state
 	st.UserID, st.PasswordSet, st.AMR = user.ID, user.PasswordSet, []string{amrPassword}
-	st.Replace = user.Status == pool.ForceChangePassword
+	st.Leaked = leak == StolenChange
+	st.Replace = st.Leaked || user.Status == pool.ForceChangePassword
 	if err := m.device(ctx, w); err != nil {
 		return err
 	}
@@ -76,6 +88,13 @@ func (m *Machine) proved(ctx context.Context, w *walk, user pool.User) error {
 		return err
 	}
 	return m.sendFirst(ctx, w)
+}
+
+// expired tells whether a password that somebody else has set is too old to be
+// replaced by whoever knows it.
+func (m *Machine) expired(user pool.User) bool {
+	return user.Status == pool.ForceChangePassword && m.TemporaryTTL > 0 && !user.PasswordSet.IsZero() &&
+		m.Now().Sub(user.PasswordSet) >= m.TemporaryTTL
 }
 
 // device exchanges the token of a remembered device, which clears its count.
@@ -112,7 +131,7 @@ func (m *Machine) newPassword(ctx context.Context, w *walk, a NewPassword) error
 	if err := m.count(ctx, w); err != nil {
 		return err
 	}
-	// The old one is known to whoever has set it.
+	// The old one is known to whoever has set it, or stolen it.
 	_, err := m.Pool.CheckPassword(ctx, w.user.Username, a.Password)
 	if err == nil {
 		return fmt.Errorf("%w: choose one that is not the one you were given", ErrPassword)
@@ -121,7 +140,8 @@ func (m *Machine) newPassword(ctx context.Context, w *walk, a NewPassword) error
 		return ErrBusy
 	}
 	err = m.Pool.ReplacePassword(ctx, w.user.ID, a.Password)
-	if errors.Is(err, pool.ErrInvalid) {
+	var weak *password.RefusedError
+	if errors.Is(err, pool.ErrInvalid) || errors.As(err, &weak) {
 		return fmt.Errorf("%w: %w", ErrPassword, err)
 	}
 	if errors.Is(err, password.ErrBusy) {
@@ -134,7 +154,7 @@ func (m *Machine) newPassword(ctx context.Context, w *walk, a NewPassword) error
 	if err != nil {
 		return fmt.Errorf("find user of sign-in: %w", err)
 	}
-	w.user, w.state.PasswordSet, w.state.Replace = user, user.PasswordSet, false
+	w.user, w.state.PasswordSet, w.state.Replace, w.state.Leaked = user, user.PasswordSet, false, false
 	m.Tell(ctx, user, Notice{What: PasswordChanged})
 	return m.next(ctx, w)
 }

@@ -59,10 +59,12 @@ type state struct {
 	Sent *Sent `json:"sent,omitempty"`
 	// Codes are recovery codes to be shown.
 	Codes []string `json:"codes,omitempty"`
-	// Replace demands a new password; Enrolled says that a factor was set up,
+	// Replace demands a new password, Leaked because the old one is in the hands
+	// of others; Enrolled says that a factor was set up,
 	// Factor that a second factor was shown, Trust that the browser is to be
 	// remembered.
 	Replace  bool `json:"replace,omitempty"`
+	Leaked   bool `json:"leaked,omitempty"`
 	Enrolled bool `json:"enrolled,omitempty"`
 	Factor   bool `json:"factor,omitempty"`
 	Trust    bool `json:"trust,omitempty"`
@@ -104,6 +106,9 @@ type Pending struct {
 	Sent *Sent
 	// Codes are recovery codes to be kept.
 	Codes []string
+	// Leaked tells that the password must be replaced because it was stolen, and
+	// not because somebody else has set it.
+	Leaked bool
 	// MayTrust tells that the person may choose to have this browser remembered.
 	MayTrust bool
 
@@ -131,7 +136,7 @@ func (m *Machine) view(ctx context.Context, p *Pending) error {
 	if err := m.whose(ctx, p); err != nil {
 		return err
 	}
-	p.Username = p.user.Username
+	p.Username, p.Leaked = p.user.Username, st.Leaked
 	p.MayTrust = st.Step == StepFactor && m.Factors.Remembers() == mfa.RememberOptional
 	if st.Step != StepSetUp || st.Kind != mfa.TOTP {
 		return nil

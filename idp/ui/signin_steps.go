@@ -40,6 +40,8 @@ type stepPage struct {
 	Secret string
 	QR     template.HTML
 	Codes  []string
+	// Leaked tells why a new password is asked for.
+	Leaked bool
 	// Trust offers to remember the browser.
 	Trust bool
 }
@@ -54,7 +56,7 @@ type way struct {
 func (p *Pages) step(w http.ResponseWriter, f flow) error {
 	data := stepPage{
 		App: f.App, Action: p.SignInPath(f.ID), Token: p.token(f.secret, signInStep(f.ID, f.Serial)), Username: f.username,
-		Problem: f.problem, Restart: f.Restart, Kind: f.Kind, Codes: f.Codes, Trust: f.MayTrust,
+		Problem: f.problem, Restart: f.Restart, Kind: f.Kind, Codes: f.Codes, Trust: f.MayTrust, Leaked: f.Leaked,
 	}
 	if len(f.Options) > 0 {
 		data.Options, data.Script = string(f.Options), p.base+PathPasskeyScript

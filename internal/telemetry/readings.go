@@ -22,6 +22,9 @@ type Readings struct {
 	AccessLog *AccessLog
 	// Principals is nil when credentials are not remembered.
 	Principals *Principals
+	// SignIns are the outcomes of sign-ins, of a closed list, and how often each
+	// came; nil without a provider.
+	SignIns map[string]uint64
 	// Messages are those to people, by channel.
 	Messages []Messages
 }
@@ -106,6 +109,8 @@ var (
 		"Credentials that are remembered now.")
 	principalBytes = describe("principal_cache_bytes",
 		"About how many bytes the remembered credentials take.")
+	signIns = describe("sign_ins_total",
+		"Sign-ins at the provider, by outcome: signed_in, or why an answer was refused.", "outcome")
 	messageEvents = describe("message_deliveries_total",
 		"Tries to deliver messages to people, by channel (email, sms) and outcome: sent, postponed (to be tried again), failed (given up).", "channel", "outcome")
 	messagesWaiting = describe("messages_waiting",
@@ -122,7 +127,7 @@ func describe(name, help string, labels ...string) *prometheus.Desc {
 func (readings) Describe(to chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		memoryHits, memoryMisses, bundleSuccess, bundleErrors, logEvents, shadowDecisions, accessEvents,
-		principalHits, principalMisses, principalEvictions, principalEntries, principalBytes, messageEvents, messagesWaiting,
+		principalHits, principalMisses, principalEvictions, principalEntries, principalBytes, messageEvents, messagesWaiting, signIns,
 	} {
 		to <- d
 	}
@@ -159,6 +164,9 @@ func (read readings) Collect(to chan<- prometheus.Metric) {
 		count(accessEvents, a.Written, "written")
 		count(accessEvents, a.Dropped, "dropped")
 		count(accessEvents, a.Failed, "failed")
+	}
+	for outcome, n := range now.SignIns {
+		count(signIns, n, outcome)
 	}
 	for _, m := range now.Messages {
 		count(messageEvents, m.Sent, m.Channel, "sent")

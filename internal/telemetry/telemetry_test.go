@@ -32,6 +32,7 @@ func full() Readings {
 
 		AccessLog:  &AccessLog{Written: 8, Dropped: 9, Failed: 10},
 		Principals: &Principals{Session: Remembered{11, 12, 13}, Bearer: Remembered{14, 15, 16}, Entries: 17, Bytes: 18},
+		SignIns:    map[string]uint64{"signed_in": 23, "wrong_factor": 24},
 		Messages:   []Messages{{Channel: "email", Sent: 19, Postponed: 20, Failed: 21, Waiting: 22}},
 	}
 }
@@ -86,6 +87,8 @@ func TestEveryFigureIsTold(t *testing.T) {
 		`gatehouse_decision_log_events_total{outcome="sampled"} 2`,
 		`gatehouse_decision_log_events_total{outcome="dropped"} 3`,
 		`gatehouse_decision_log_events_total{outcome="failed"} 4`,
+		`gatehouse_sign_ins_total{outcome="signed_in"} 23`,
+		`gatehouse_sign_ins_total{outcome="wrong_factor"} 24`,
 		`gatehouse_shadow_decisions_total{outcome="same"} 5`,
 		`gatehouse_shadow_decisions_total{outcome="different"} 6`,
 		`gatehouse_shadow_decisions_total{outcome="dropped"} 7`,

@@ -135,6 +135,7 @@ func (a *App) readingsOfTraffic(r *telemetry.Readings) {
 		r.AccessLog = &telemetry.AccessLog{Written: st.Written, Dropped: st.Dropped, Failed: st.Failed}
 	}
 	if a.provider != nil {
+		r.SignIns = a.provider.SignIns()
 		for channel, st := range a.provider.Outbox.Stats() {
 			r.Messages = append(r.Messages, telemetry.Messages{
 				Channel: string(channel), Sent: st.Sent, Postponed: st.Postponed, Failed: st.Failed, Waiting: st.Waiting,

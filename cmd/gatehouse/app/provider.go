@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"net/netip"
 	"path/filepath"
@@ -9,6 +10,7 @@ import (
 
 	"gatehouse/idp"
 	"gatehouse/idp/notify"
+	"gatehouse/idp/password/breach"
 	"gatehouse/idp/store"
 	"gatehouse/internal/inproc"
 	"gatehouse/internal/keyring"
@@ -29,7 +31,14 @@ func (a *App) openProvider(ctx context.Context, o Options) (*store.DB, error) {
 	}
 	a.closers = append(a.closers, db.Close)
 	a.tasks = append(a.tasks, db.Run)
-	a.provider, err = idp.New(*c.IDP, idp.Deps{DB: db, Sealer: sealer, ClientIP: clientIP, Demo: o.Demo, Mailbox: mailbox(o), Log: a.log})
+	listed, err := breach.Open(c.IDP.Password.Breached)
+	if err != nil {
+		return nil, fmt.Errorf("idp.password.breached: %w", err)
+	}
+	a.closers = append(a.closers, listed.Close)
+	a.provider, err = idp.New(*c.IDP, idp.Deps{
+		DB: db, Sealer: sealer, ClientIP: clientIP, Demo: o.Demo, Mailbox: mailbox(o), Listed: listed, Log: a.log,
+	})
 	if err != nil {
 		return nil, err
 	}
