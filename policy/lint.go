@@ -79,11 +79,31 @@ type Known struct {
 	// OpaqueSubjects says that the subject of everybody is a UUID, so that any
 	// other name under `users` is a username.
 	OpaqueSubjects bool
-	// PasswordOnly says that everybody signs in with a password alone, so that
-	// neither mfa nor acr can be met.
-	PasswordOnly bool
+	// Strength says how people can sign in; nil if that is not known of everybody.
+	Strength *Strength
 	// Now is the time that windows are compared with; zero for not at all.
 	Now time.Time
+}
+
+// Strength is what the issuer of everybody can say of a sign-in.
+type Strength struct {
+	// MFA says that there are second factors.
+	MFA bool
+	// ACR are all classes that it knows.
+	ACR []string
+}
+
+// unmet returns what r asks for and cannot be had, "" for nothing.
+func (s *Strength) unmet(r *Require) string {
+	switch {
+	case s == nil || r == nil:
+		return ""
+	case r.MFA && !s.MFA:
+		return "mfa"
+	case len(r.ACR) > 0 && !slices.ContainsFunc(r.ACR, func(c string) bool { return slices.Contains(s.ACR, c) }):
+		return "acr"
+	}
+	return ""
 }
 
 // Reach says who can be granted a scope.
@@ -141,13 +161,9 @@ type linter struct {
 }
 
 func (l *linter) lint() {
-	if r := l.rule.Require; r != nil && l.known.PasswordOnly && (r.MFA || len(r.ACR) > 0) {
-		what := "mfa"
-		if !r.MFA {
-			what = "acr"
-		}
-		l.warn(CodeRequireUnmet, cmp.Or(r.Pos, l.rule.pos()),
-			"route %q requires %s, and the built-in provider signs people in by password alone: nobody gets in", l.rule.Route, what)
+	if what := l.known.Strength.unmet(l.rule.Require); what != "" {
+		l.warn(CodeRequireUnmet, cmp.Or(l.rule.Require.Pos, l.rule.pos()),
+			"route %q requires %s as the built-in provider has none: nobody gets in", l.rule.Route, what)
 	}
 	c := l.rule.Allow.When
 	if c == nil {

@@ -195,9 +195,12 @@ func TestLintKnowsWhatSignInCannotGive(t *testing.T) {
 		known   Known
 		want    int
 	}{
-		{Require{MFA: true}, Known{PasswordOnly: true}, 1},
-		{Require{ACR: []string{"gold"}}, Known{PasswordOnly: true}, 1},
-		{Require{SignedInWithin: time.Hour}, Known{PasswordOnly: true}, 0},
+		{Require{MFA: true}, Known{Strength: &Strength{}}, 1},
+		{Require{ACR: []string{"gold"}}, Known{Strength: &Strength{}}, 1},
+		{Require{SignedInWithin: time.Hour}, Known{Strength: &Strength{}}, 0},
+		{Require{MFA: true}, Known{Strength: &Strength{MFA: true}}, 0},
+		{Require{ACR: []string{"gold", "silver"}}, Known{Strength: &Strength{MFA: true, ACR: []string{"silver"}}}, 0},
+		{Require{MFA: true, ACR: []string{"gold"}}, Known{Strength: &Strength{MFA: true, ACR: []string{"silver"}}}, 1},
 		{Require{MFA: true}, Known{}, 0},
 	} {
 		found := Lint([]Linted{{Rule: Rule{Route: "r", Allow: Allow{Word: WordSignedIn}, Require: &c.require}}}, c.known)

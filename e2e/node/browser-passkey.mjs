@@ -1,5 +1,6 @@
 // Passkeys in Chromium, with its virtual authenticator: set up, as a second
-// factor, alone, by autofill, and removed.
+// factor, alone, by autofill, and removed; on pages that axe-core approves of.
+import { scan } from './lib/axe.mjs'
 import { assert, setting, step } from './lib/check.mjs'
 import { at, signIn, visit, withBrowser } from './lib/browser.mjs'
 
@@ -30,13 +31,21 @@ await withBrowser(async browser => {
     await page.goto(security)
     await signIn(page, 'bob')
     await at(page, security)
+    await scan(page, 'the security page')
+    await page.getByRole('button', { name: 'Set up: Authenticator app' }).click()
+    await page.getByRole('textbox', { name: 'Code' }).waitFor()
+    await scan(page, 'the set-up of an app')
+    await page.goto(security)
     await page.getByRole('button', { name: 'Set up: Passkey' }).click()
     await page.getByLabel('Name of the device').fill('laptop')
     await device.awake(true)
     await page.getByRole('button', { name: 'Create a passkey' }).click()
+    await page.getByRole('button', { name: 'I have saved them' }).waitFor()
+    await scan(page, 'recovery codes')
     await page.getByRole('button', { name: 'I have saved them' }).click()
     await at(page, security)
     assert.match(await page.locator('main').innerText(), /laptop/)
+    await scan(page, 'the security page with a factor')
     assert.equal((await device.credentials()).length, 1)
     await device.awake(false)
   })
@@ -47,6 +56,7 @@ await withBrowser(async browser => {
     await signIn(page, 'bob')
     const button = page.getByRole('button', { name: 'Use your passkey' })
     await button.waitFor()
+    await scan(page, 'a passkey as the second factor')
     assert.equal(await page.getByText('Passkeys need JavaScript').isVisible(), false)
     await device.awake(true)
     await button.click()

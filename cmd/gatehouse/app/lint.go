@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"gatehouse/idp"
+	"gatehouse/idp/mfa"
 	"gatehouse/idp/client"
 	"gatehouse/idp/pool"
 	"gatehouse/idp/store"
@@ -147,6 +148,14 @@ func (n *names) read(ctx context.Context, st *Store) error {
 	return nil
 }
 
+// strength is what the built-in provider can say of a sign-in.
+func strength(c *idp.Config) *policy.Strength {
+	if c.MFA.Mode == mfa.Off {
+		return &policy.Strength{}
+	}
+	return &policy.Strength{MFA: true, ACR: []string{mfa.ACR}}
+}
+
 // known returns what linting may rely on. What a foreign issuer's claims may
 // hold is not known.
 func (n *names) known() policy.Known {
@@ -164,7 +173,9 @@ func (n *names) known() policy.Known {
 	if c.IDP != nil && len(c.Login.Providers) == 0 {
 		k.Clients = append(k.Clients, idp.GatewayClient)
 		k.OpaqueSubjects = len(c.Bearer.Issuers) == 0
-		k.PasswordOnly = k.OpaqueSubjects
+		if k.OpaqueSubjects {
+			k.Strength = strength(c.IDP)
+		}
 	}
 	if !foreignGroups && (n.complete || len(n.groups) > 0) {
 		k.Groups = append([]string{}, n.groups...)

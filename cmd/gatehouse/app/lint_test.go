@@ -92,7 +92,10 @@ func TestLintComparesNamesWithWhatCanExist(t *testing.T) {
 
 		{"allow: { users: [a], all_of: [{ users: [b] }] }", ownPool + "} }", "never-met"},
 		{"allow: { users: [a], all_of: [{ users: [b] }] }", ownPool + "} }\n" + aServer + "}] }", ""},
-		{"allow: signed-in, require: { mfa: true }", ownPool + "} }", "require-unmet"},
+		{"allow: signed-in, require: { mfa: true }", ownPool + "} }", ""},
+		{"allow: signed-in, require: { mfa: true }", ownPool + "}, mfa: { mode: 'off' } }", "require-unmet"},
+		{"allow: signed-in, require: { acr: ['https://refeds.org/profile/mfa'] }", ownPool + "} }", ""},
+		{"allow: signed-in, require: { acr: ['urn:gold'] }", ownPool + "} }", "require-unmet"},
 		{"allow: signed-in, require: { signed_in_within: 1h }", ownPool + "} }", ""},
 		{"allow: signed-in, require: { mfa: true }", aCompany + "} } }", ""},
 	} {
