@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"gatehouse/idp"
-	"gatehouse/idp/mfa"
 	"gatehouse/idp/client"
+	"gatehouse/idp/mfa"
 	"gatehouse/idp/pool"
 	"gatehouse/idp/store"
 	"gatehouse/internal/conf"
