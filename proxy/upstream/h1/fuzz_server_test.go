@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -17,6 +18,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -124,29 +126,63 @@ func (s *script) answer(c net.Conn, i int, req *http.Request, rec *record) bool 
 	return false
 }
 
+// write sends answer in pieces of the shape, few enough that a large one does
+// not take the time that the exchange has.
 func (s *script) write(c net.Conn, answer []byte) {
 	size := []int{len(answer), 1, 2, 3, 7, 16, 100, len(answer)/2 + 1}[s.shape&shapePieces>>3]
 	if size == 1 && len(answer) > 200 {
 		size = len(answer) / 200
 	}
-	for piece := range slices.Chunk(answer, max(1, size)) {
-		if _, err := c.Write(piece); err != nil {
+	size = max(size, len(answer)/4096, 1)
+	for len(answer) > 0 {
+		n, err := c.Write(answer[:min(size, len(answer))])
+		answer = answer[n:]
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			cram(c, answer)
+			return
+		}
+		if err != nil {
 			return
 		}
 	}
 }
 
+// cram writes as much of what as there is room for, and does not wait for more.
+// If not all of it fits, there are bytes that the other side has not read.
+func cram(c net.Conn, what []byte) {
+	raw, err := c.(syscall.Conn).SyscallConn()
+	if err != nil {
+		return
+	}
+	_ = raw.Control(func(fd uintptr) {
+		for len(what) > 0 {
+			n, err := syscall.Write(int(fd), what)
+			if err == syscall.EINTR {
+				continue
+			}
+			if err != nil {
+				return
+			}
+			what = what[n:]
+		}
+	})
+}
+
 // settle waits until the server has written all of answer i, so that what it
-// sent too much is there before the next request, and returns what it saw.
-// Here, too, it sends what nobody asked for.
+// sent too much is there before the next request, and returns what it saw. The
+// exchange must be over: the client reads no more, so the server does not wait
+// for room any longer. What does not fit into the socket then is left out; more
+// than enough is there to be seen. Here, too, it sends what nobody asked for.
 func (s *script) settle(i int, answered bool) *record {
 	s.mu.Lock()
 	rec := s.records[i]
 	s.mu.Unlock()
 	if rec != nil && answered {
+		_ = rec.conn.SetWriteDeadline(time.Unix(1, 0))
 		<-rec.answered
+		_ = rec.conn.SetWriteDeadline(time.Time{})
 		if s.shape&shapeBody == shapeStray {
-			_, _ = io.WriteString(rec.conn, "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil")
+			cram(rec.conn, []byte("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil"))
 		}
 	}
 	return rec
