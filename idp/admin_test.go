@@ -302,7 +302,7 @@ func TestUsersAreAdministered(t *testing.T) {
 	c := startConsole(t)
 	tok := c.token("alice", "openid "+strings.Join(admin.Rights(), " "))
 	status, u := c.asks(tok, "POST", "/users", `{"username":"dora","email":"dora@example.com","email_verified":true,
-		"phone_number":"+41791234567","name":"Dora","attributes":{"given_name":"D","nickname":"x"},"password":"a good password","temporary":true,"groups":["staff"]}`)
+		"phone_number":"+41791234567","name":"Dora","attributes":{"given_name":"D","nickname":"x"},"password":"violet lamp 42 river","temporary":true,"groups":["staff"]}`)
 	if status != http.StatusCreated || u["status"] != "FORCE_CHANGE_PASSWORD" {
 		t.Fatalf("add: %d %v", status, u)
 	}
@@ -331,7 +331,7 @@ func TestUsersAreAdministered(t *testing.T) {
 			t.Errorf("%s: %d", path, status)
 		}
 	}
-	if status, _ := c.asks(tok, "PUT", "/users/"+id+"/password", `{"password":"another good one"}`); status != http.StatusNoContent {
+	if status, _ := c.asks(tok, "PUT", "/users/"+id+"/password", `{"password":"copper moss 17 kite"}`); status != http.StatusNoContent {
 		t.Errorf("password: %d", status)
 	}
 	if status, g := c.asks(tok, "GET", "/users/"+id+"/groups", ""); status != 200 || len(g["groups"].([]any)) != 1 {

@@ -41,7 +41,8 @@ func NewDomain(cfg *Config, d Deps) (Domain, error) {
 	hasher := password.New(cfg.Password.Options())
 	people := pool.New(pool.Parts{
 		Users: db.Users(), Groups: db.Groups(), Members: db.Members(), Tombstones: db.Tombstones(),
-		Ender: db, Journal: db, Hasher: hasher, MinPassword: cfg.Password.MinLength,
+		Hashes: db.Hashes(), Ender: db, Journal: db, Hasher: hasher,
+		Policy: password.NewPolicy(cfg.Password, hasher, d.Listed, cfg.Issuer.Hostname()), Log: d.Log,
 		Schema: pool.NewSchema(cfg.Pool), SignInWith: cfg.Pool.SignInWith, Now: now,
 	})
 	clients := client.New(client.Parts{

@@ -171,7 +171,7 @@ func TestBootstrapIsCreateOnlyForPeople(t *testing.T) {
 	if _, again, _ := f.db.RevocationsSince(ctx, 0); again != events || strings.Contains(f.log.String(), "differs") {
 		t.Errorf("a second start changed something: %d revocations, log %s", again-events, f.log)
 	}
-	if err := f.p.Pool.SetPassword(ctx, alice, "another password", "CONFIRMED"); err != nil {
+	if err := f.p.Pool.SetPassword(ctx, alice, "violet lamp 42 river", "CONFIRMED"); err != nil {
 		t.Fatal(err)
 	}
 	if err := f.p.Pool.Disable(ctx, alice); err != nil {

@@ -260,7 +260,7 @@ func TestCookiesAreOursAlone(t *testing.T) {
 
 func TestChosenByOthersMustBeChanged(t *testing.T) {
 	f := start(t, "")
-	if err := f.p.Pool.SetPassword(t.Context(), f.userID("bob"), "temporary password", "FORCE_CHANGE_PASSWORD"); err != nil {
+	if err := f.p.Pool.SetPassword(t.Context(), f.userID("bob"), "violet lamp 42 river", "FORCE_CHANGE_PASSWORD"); err != nil {
 		t.Fatal(err)
 	}
 	b, r := f.browser(), newRequest()
@@ -268,7 +268,7 @@ func TestChosenByOthersMustBeChanged(t *testing.T) {
 	if a := b.submit(page, "bob", "wrong"); a.StatusCode != 422 {
 		t.Errorf("a wrong one: %d, want 422 as for anybody", a.StatusCode)
 	}
-	to := b.submit(page, "bob", "temporary password").location(t)
+	to := b.submit(page, "bob", "violet lamp 42 river").location(t)
 	if to.Path != "/login" {
 		t.Fatalf("a password chosen by somebody else leads to %s, want a page that asks for another", to)
 	}
@@ -276,7 +276,7 @@ func TestChosenByOthersMustBeChanged(t *testing.T) {
 		t.Errorf("bob is signed in before he has chosen a password: %s", to)
 	}
 	next := b.get(to.String())
-	for _, bad := range []string{"", "short", "temporary password"} {
+	for _, bad := range []string{"", "short", "violet lamp 42 river"} {
 		if a := b.fill(next, "password", bad); a.StatusCode != 422 || !strings.Contains(a.body, `role="alert"`) {
 			t.Errorf("%q as the new password: %d, want 422", bad, a.StatusCode)
 		}
@@ -285,7 +285,7 @@ func TestChosenByOthersMustBeChanged(t *testing.T) {
 	if id := claims(t, f.redeem(back, r).text("id_token")); id["sub"] != f.userID("bob") {
 		t.Errorf("ID token = %v", id)
 	}
-	if a := f.browser(); a.submit(a.open(newRequest()), "bob", "temporary password").StatusCode != 422 {
+	if a := f.browser(); a.submit(a.open(newRequest()), "bob", "violet lamp 42 river").StatusCode != 422 {
 		t.Error("the old password still works")
 	}
 }

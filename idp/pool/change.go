@@ -20,7 +20,7 @@ func (p *Pool) Add(ctx context.Context, n NewUser) (User, error) {
 	}
 	if n.Password != "" {
 		// Hash before the transaction: it takes long and the store has one writer.
-		if u.PasswordHash, err = p.hash(ctx, n.Password); err != nil {
+		if u.PasswordHash, err = p.hash(ctx, stranger(u), n.Password); err != nil {
 			return User{}, err
 		}
 	}
@@ -160,7 +160,7 @@ func rights(u User) string {
 // user. status is Confirmed, or ForceChangePassword for a password that somebody
 // else chose. Besides ErrNotFound and ErrInvalid come the errors of hashing.
 func (p *Pool) SetPassword(ctx context.Context, id, pass string, status Status) error {
-	h, err := p.hash(ctx, pass)
+	h, err := p.hashFor(ctx, id, pass)
 	if err != nil {
 		return err
 	}
@@ -168,6 +168,15 @@ func (p *Pool) SetPassword(ctx context.Context, id, pass string, status Status) 
 		u.PasswordHash, u.PasswordSet, u.Status = h, p.has.Now(), status
 		return true, nil
 	})
+}
+
+// hashFor is hash for a user who is there.
+func (p *Pool) hashFor(ctx context.Context, id, pass string) (string, error) {
+	u, err := p.has.Users.Get(ctx, id)
+	if err != nil {
+		return "", fmt.Errorf("find user %s: %w", id, err)
+	}
+	return p.hash(ctx, u, pass)
 }
 
 // sameSecond is subtracted from the not-before of what ends when a person who is
@@ -180,7 +189,7 @@ const sameSecond = time.Second
 // account and ends everything that was signed in before, but not the sign-in it
 // is part of.
 func (p *Pool) ReplacePassword(ctx context.Context, id, pass string) error {
-	h, err := p.hash(ctx, pass)
+	h, err := p.hashFor(ctx, id, pass)
 	if err != nil {
 		return err
 	}
@@ -266,8 +275,12 @@ func (p *Pool) changeFrom(ctx context.Context, id, event string, notBefore time.
 		if err != nil {
 			return err
 		}
+		before := u
 		revoke, err := edit(&u)
 		if err != nil {
+			return err
+		}
+		if err := p.remember(ctx, before, u); err != nil {
 			return err
 		}
 		u.Updated = p.has.Now()

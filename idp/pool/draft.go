@@ -58,7 +58,8 @@ func (p *Pool) Hashed(ctx context.Context, n NewUser) (NewUser, error) {
 	if n.Password == "" {
 		return n, nil
 	}
-	h, err := p.hash(ctx, n.Password)
+	u := User{Username: n.Username, Email: n.Email, Phone: n.Phone, Name: n.Name}
+	h, err := p.hash(ctx, u, n.Password)
 	if err != nil {
 		return n, err
 	}

@@ -5,8 +5,8 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
-	"unicode/utf8"
 
 	"gatehouse/idp/password"
 	"gatehouse/internal/audit"
@@ -68,12 +68,14 @@ type Ender interface {
 	EndUser(ctx context.Context, userID string) error
 }
 
-// Parts are what a Pool is made of. All are required but Now and MinPassword.
+// Parts are what a Pool is made of. All are required but Schema, SignInWith,
+// Policy, Now and Log.
 type Parts struct {
 	Users      Users
 	Groups     Groups
 	Members    Members
 	Tombstones Tombstones
+	Hashes     Hashes
 	Ender      Ender
 	Journal    audit.Journal
 	Hasher     *password.Hasher
@@ -83,10 +85,12 @@ type Parts struct {
 	// SignInWith are the kinds of names that people may sign in with; nil means
 	// every kind.
 	SignInWith []string
-	// MinPassword is the least number of characters of a new password. Default 8.
-	MinPassword int
+	// Policy says what a new password must be; nil demands 8 characters.
+	Policy *password.Policy
 	// Now is the clock; default time.Now.
 	Now func() time.Time
+	// Log gets what goes wrong and refuses nobody; nil discards it.
+	Log *slog.Logger
 }
 
 // Pool is the user pool. It is safe for concurrent use.
@@ -97,8 +101,11 @@ func New(p Parts) *Pool {
 	if p.Now == nil {
 		p.Now = time.Now
 	}
-	if p.MinPassword <= 0 {
-		p.MinPassword = 8
+	if p.Policy == nil {
+		p.Policy = password.NewPolicy(password.Config{MinLength: 8}, p.Hasher, nil)
+	}
+	if p.Log == nil {
+		p.Log = slog.New(slog.DiscardHandler)
 	}
 	return &Pool{has: p}
 }
@@ -201,19 +208,8 @@ func (p *Pool) CheckPassword(ctx context.Context, name, pass string) (User, erro
 	case !u.Enabled:
 		return User{}, ErrWrongPassword
 	}
+	p.renew(ctx, u, pass)
 	return u, nil
-}
-
-// hash checks a new password against the pool's demands and hashes it.
-func (p *Pool) hash(ctx context.Context, pass string) (string, error) {
-	if utf8.RuneCountInString(pass) < p.has.MinPassword {
-		return "", fmt.Errorf("%w password: it has at least %d characters", ErrInvalid, p.has.MinPassword)
-	}
-	h, err := p.has.Hasher.Hash(ctx, pass)
-	if errors.Is(err, password.ErrTooLong) || errors.Is(err, password.ErrForm) {
-		return "", fmt.Errorf("%w password: %w", ErrInvalid, err)
-	}
-	return h, err
 }
 
 // newID returns a random UUID (RFC 9562, version 4).

@@ -30,7 +30,7 @@ func newWorld(t *testing.T) *world {
 
 func (w *world) parts() pool.Parts {
 	return pool.Parts{
-		Users: w.db.Users(), Groups: w.db.Groups(), Members: w.db.Members(), Tombstones: w.db.Tombstones(), Ender: w.db, Journal: w.db,
+		Users: w.db.Users(), Groups: w.db.Groups(), Members: w.db.Members(), Tombstones: w.db.Tombstones(), Hashes: w.db.Hashes(), Ender: w.db, Journal: w.db,
 		Hasher: w.hasher,
 	}
 }

@@ -52,7 +52,7 @@ func newHouse(t *testing.T, edits ...func(*mfa.Config)) *house {
 	h.db = storetest.Open(t, h.clock.Now)
 	sealer := storetest.Sealer(t)
 	h.people = pool.New(pool.Parts{
-		Users: h.db.Users(), Groups: h.db.Groups(), Members: h.db.Members(), Tombstones: h.db.Tombstones(), Ender: h.db,
+		Users: h.db.Users(), Groups: h.db.Groups(), Members: h.db.Members(), Tombstones: h.db.Tombstones(), Hashes: h.db.Hashes(), Ender: h.db,
 		Journal: h.db, Hasher: password.New(password.Options{}), Now: h.clock.Now,
 	})
 	var mc mfa.Config

@@ -49,7 +49,7 @@ func newWorld(t *testing.T) *world {
 	db := storetest.Open(t, nil)
 	w := &world{t: t, tries: &watched{Tries: db.Tries()}, hasher: password.New(password.Options{})}
 	people := pool.New(pool.Parts{
-		Users: db.Users(), Groups: db.Groups(), Members: db.Members(), Tombstones: db.Tombstones(), Ender: db,
+		Users: db.Users(), Groups: db.Groups(), Members: db.Members(), Tombstones: db.Tombstones(), Hashes: db.Hashes(), Ender: db,
 		Journal: db, Hasher: w.hasher,
 	})
 	for _, name := range []string{"alice", "bob"} {

@@ -44,7 +44,7 @@ func newWorld(t *testing.T) *world {
 	db := storetest.Open(t, clock.Now)
 	w := &world{t: t, clock: clock, db: db}
 	w.pool = pool.New(pool.Parts{
-		Users: db.Users(), Groups: db.Groups(), Members: db.Members(), Tombstones: db.Tombstones(), Ender: db, Journal: db,
+		Users: db.Users(), Groups: db.Groups(), Members: db.Members(), Tombstones: db.Tombstones(), Hashes: db.Hashes(), Ender: db, Journal: db,
 		Hasher: password.New(password.Options{}), Now: clock.Now,
 	})
 	w.clients = client.New(client.Parts{Rows: db.Clients(), Scopes: db.Scopes(), Ender: db, Journal: db, Now: clock.Now})

@@ -43,7 +43,7 @@ func worldOn(t testing.TB, db *store.DB) *world {
 		{Name: "badge", Type: pool.TypeString},
 	}})
 	w := &world{t: t, db: db, pool: pool.New(pool.Parts{
-		Users: db.Users(), Groups: db.Groups(), Members: db.Members(), Tombstones: db.Tombstones(), Ender: db, Journal: db,
+		Users: db.Users(), Groups: db.Groups(), Members: db.Members(), Tombstones: db.Tombstones(), Hashes: db.Hashes(), Ender: db, Journal: db,
 		Hasher: password.New(password.Options{}), Schema: schema,
 	})}
 	for _, g := range []string{"staff", "admins"} {

@@ -30,6 +30,7 @@ type Store interface {
 	token.Revocations
 	Users() pool.Users
 	Tombstones() pool.Tombstones
+	Hashes() pool.Hashes
 	Groups() pool.Groups
 	Members() pool.Members
 	Bulk() transfer.Rows
@@ -75,6 +76,7 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		{"RevocationsAreFoundByEveryHandle", revocations},
 		{"UsersKeepTheirFields", userFields},
 		{"NamesBelongToOneUser", names},
+		{"EarlierPasswordsAreKeptInOrder", earlierPasswords},
 		{"GroupsAndMembers", groups},
 		{"ManyUsersGoInTogetherOrNotAtAll", bulk},
 		{"ManyUsersAtOnceHaveOneWinner", bulkAtOnce},

@@ -1,0 +1,27 @@
+package storetest
+
+import "testing"
+
+func earlierPasswords(t *testing.T, s Store) {
+	ctx := t.Context()
+	must(t, s.Users().Insert(ctx, user("u1", "alice"), []string{"alice"}))
+	must(t, s.Users().Insert(ctx, user("u2", "bob"), []string{"bob"}))
+	for _, hash := range []string{"a", "b", "c", "d"} {
+		must(t, s.Hashes().Remember(ctx, "u1", hash, 3))
+	}
+	must(t, s.Hashes().Remember(ctx, "u2", "x", 1))
+	for n, want := range map[int][]string{0: nil, 1: {"d"}, 9: {"d", "c", "b"}} {
+		got, err := s.Hashes().Earlier(ctx, "u1", n)
+		must(t, err)
+		same(t, "earlier passwords", got, want)
+	}
+	must(t, s.Hashes().Exchange(ctx, "u1", "$h", "$better"))
+	must(t, s.Hashes().Exchange(ctx, "u1", "$h", "$late"))
+	got, err := s.Users().Get(ctx, "u1")
+	must(t, err)
+	same(t, "hash after an exchange that came too late", got.PasswordHash, "$better")
+	must(t, s.Users().Delete(ctx, "u1"))
+	left, err := s.Hashes().Earlier(ctx, "u1", 9)
+	must(t, err)
+	same(t, "earlier passwords of nobody", left, []string(nil))
+}
