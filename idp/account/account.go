@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"gatehouse/idp/password"
@@ -195,4 +196,14 @@ func (a *Accounts) get(ctx context.Context, id string) (pool.User, error) {
 		return pool.User{}, fmt.Errorf("find user: %w", err)
 	}
 	return u, nil
+}
+
+// hash returns the hash of a password that u wants to have, or a *FieldError.
+func (a *Accounts) hash(ctx context.Context, u pool.User, pass string) (string, error) {
+	h, err := a.has.Pool.NewHash(ctx, u, pass)
+	if errors.Is(err, pool.ErrInvalid) {
+		_, reason, _ := strings.Cut(err.Error(), ": ")
+		return "", &FieldError{"password", reason}
+	}
+	return h, err
 }

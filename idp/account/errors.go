@@ -4,7 +4,17 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"gatehouse/idp/password"
+	"gatehouse/idp/pool"
 )
+
+// BusyRetry is what a browser is told to wait after ErrBusy.
+const BusyRetry = time.Second
+
+// ErrBusy means that too many passwords are being checked; it says nothing about
+// this one. Wait BusyRetry.
+var ErrBusy = password.ErrBusy
 
 var (
 	// ErrClosed means that the configuration does not offer this.
@@ -37,6 +47,9 @@ func (e *NameTakenError) Error() string { return "username is taken" }
 // FieldError means that a field may not be what it is. Reason is for the person
 // and holds nothing of what they typed.
 type FieldError struct{ Field, Reason string }
+
+// Unwrap returns pool.ErrInvalid.
+func (e *FieldError) Unwrap() error { return pool.ErrInvalid }
 
 func (e *FieldError) Error() string { return fmt.Sprintf("field %s: %s", e.Field, e.Reason) }
 

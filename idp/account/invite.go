@@ -83,7 +83,7 @@ func (a *Accounts) AcceptInvite(ctx context.Context, token, pass string) error {
 	if err != nil {
 		return err
 	}
-	h, err := a.has.Pool.NewHash(ctx, u, pass)
+	h, err := a.hash(ctx, u, pass)
 	if err != nil {
 		return err
 	}

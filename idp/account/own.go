@@ -17,7 +17,7 @@ func (a *Accounts) ChangePassword(ctx context.Context, u pool.User, old, pass st
 	if err := a.again(ctx, u, old); err != nil {
 		return err
 	}
-	h, err := a.has.Pool.NewHash(ctx, u, pass)
+	h, err := a.hash(ctx, u, pass)
 	if err != nil {
 		return err
 	}

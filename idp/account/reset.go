@@ -95,7 +95,7 @@ func (a *Accounts) Reset(ctx context.Context, token, pass string) error {
 		return err
 	}
 	// Hash before the transaction: it takes long and the store has one writer.
-	h, err := a.has.Pool.NewHash(ctx, u, pass)
+	h, err := a.hash(ctx, u, pass)
 	if err != nil {
 		return err
 	}

@@ -86,7 +86,7 @@ func (a *Accounts) ResetByCode(ctx context.Context, name, code, pass string, fro
 	if u, err = a.stillBound(ctx, c, ErrWrongCode); err != nil {
 		return err
 	}
-	h, err := a.has.Pool.NewHash(ctx, u, pass)
+	h, err := a.hash(ctx, u, pass)
 	if err != nil {
 		return err
 	}

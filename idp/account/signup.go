@@ -53,7 +53,7 @@ func (a *Accounts) SignUp(ctx context.Context, w Wish) (string, error) {
 	if err := a.network(ctx, "sign-up", w.From); err != nil {
 		return "", err
 	}
-	h, err := a.has.Pool.NewHash(ctx, u, w.Password)
+	h, err := a.hash(ctx, u, w.Password)
 	if err != nil {
 		return "", err
 	}
