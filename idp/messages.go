@@ -72,6 +72,9 @@ func (m messages) Send(ctx context.Context, v account.Message) error {
 	if v.Token != "" && k.page != "" && v.Channel == account.Email {
 		n.Data.Link = m.issuer.String() + k.page + "?token=" + url.QueryEscape(v.Token)
 	}
+	if v.Kind == account.AlreadyRegistered {
+		n.Data.Link = m.issuer.String() + ui.PathAccount
+	}
 	if n.Kind == notify.ConfirmSignUp && n.Channel == notify.SMS {
 		n.Kind = notify.VerifyPhone
 	}

@@ -201,6 +201,10 @@ func (a *Accounts) get(ctx context.Context, id string) (pool.User, error) {
 // hash returns the hash of a password that u wants to have, or a *FieldError.
 func (a *Accounts) hash(ctx context.Context, u pool.User, pass string) (string, error) {
 	h, err := a.has.Pool.NewHash(ctx, u, pass)
+	var refused *password.RefusedError
+	if errors.As(err, &refused) {
+		return "", &FieldError{"password", refused.Error()}
+	}
 	if errors.Is(err, pool.ErrInvalid) {
 		_, reason, _ := strings.Cut(err.Error(), ": ")
 		return "", &FieldError{"password", reason}

@@ -94,7 +94,7 @@ func newWorld(t *testing.T, edit ...func(*account.Config, *pool.Config)) *world 
 	for _, e := range edit {
 		e(&w.cfg, &people)
 	}
-	w.db = storetest.Open(t, w.clock.Now)
+	w.db = open(t, w.clock.Now)
 	w.pool = pool.New(pool.Parts{
 		Users: w.db.Users(), Groups: w.db.Groups(), Members: w.db.Members(), Tombstones: w.db.Tombstones(), Ender: w.db, Journal: w.db,
 		Hasher: w.hasher, Schema: pool.NewSchema(people), SignInWith: people.SignInWith, Now: w.clock.Now,
