@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"gatehouse/idp/account"
 	"gatehouse/idp/admin"
 	"gatehouse/idp/mfa"
 	"gatehouse/idp/notify"
@@ -45,6 +46,8 @@ type Config struct {
 	Password password.Config `yaml:"password"`
 	// MFA says who needs a second factor and which there are.
 	MFA mfa.Config `yaml:"mfa"`
+	// Account says how people get in and out of an account by themselves.
+	Account account.Config `yaml:"account"`
 	// GatewayTokenTTL is how long the tokens of the gateway's own client live,
 	// and so how old the groups of a signed-in person may be: 1s to 1h.
 	// Default 10m.
@@ -87,11 +90,24 @@ func (c *Config) Check(r *conf.Report) {
 	}
 	c.Pool.Check(r)
 	c.MFA.CheckSenders(r, c.sendable()...)
+	c.Account.Check(r, c.Pool, c.accountChannels())
 	if c.Admin != nil {
 		c.Admin.Check(r)
 	}
 	c.Bootstrap.checkAttributes(r, pool.NewSchema(c.Pool))
 	c.Bootstrap.check(r, c)
+}
+
+// accountChannels are the ways to reach people that are configured.
+func (c *Config) accountChannels() []account.Channel {
+	var all []account.Channel
+	if c.Mail != nil {
+		all = append(all, account.Email)
+	}
+	if c.SMS != nil {
+		all = append(all, account.Phone)
+	}
+	return all
 }
 
 // checkIssuer demands the one spelling of an issuer: clients compare it byte by

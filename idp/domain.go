@@ -1,6 +1,7 @@
 package idp
 
 import (
+	"gatehouse/idp/account"
 	"gatehouse/idp/client"
 	"gatehouse/idp/keys"
 	"gatehouse/idp/mfa"
@@ -20,6 +21,8 @@ type Domain struct {
 	Keys    *keys.Ring
 	Mint    *token.Mint
 	Factors *mfa.Factors
+	// Accounts are the ways in and out of an account.
+	Accounts *account.Accounts
 	// Sessions are the sign-ins at the provider.
 	Sessions sso.Sessions
 	// Hasher is the queue in front of all password checks; it counts them.
@@ -59,5 +62,7 @@ func NewDomain(cfg *Config, d Deps) (Domain, error) {
 		Passkeys: db.MFAPasskeys(), Devices: db.MFADevices(), Counts: db.MFACounts(), Spent: db.MFASpent(),
 		Ender: db, Journal: db, Sealer: sealer, Issuer: cfg.Issuer, Mail: mail, SMS: sms, Now: now,
 	})
-	return Domain{Pool: people, Clients: clients, Keys: ring, Mint: mint, Factors: factors, Sessions: db.Sessions(), Hasher: hasher, Outbox: outbox, journal: db}, nil
+	domain := Domain{Pool: people, Clients: clients, Keys: ring, Mint: mint, Factors: factors, Sessions: db.Sessions(), Hasher: hasher, Outbox: outbox, journal: db}
+	domain.Accounts = newAccounts(cfg, d, &domain)
+	return domain, nil
 }

@@ -95,12 +95,13 @@ func New(cfg Config, d Deps) (*Provider, error) {
 		BeginSession: func(w http.ResponseWriter, r *http.Request, done signin.Done) (sso.Session, error) {
 			return endpoints.BeginSession(w, r, done)
 		},
+		Accounts: p.Accounts, EndSession: p.Mint.EndSession, SignUp: p.Accounts.SignUpOpen(), Recovery: p.Accounts.RecoveryOpen(),
 		FormKey:      d.Sealer.Derive(formKeyPurpose, 32),
 		FlowLifetime: cfg.SignIn.Lifetime, ClientIP: d.ClientIP, Demo: d.Demo, Shared: cfg.Shared(), Now: d.Now,
 	})
 	endpoints = oidc.New(oidc.Deps{
 		Issuer: cfg.Issuer, Clients: p.Clients, Pool: p.Pool, Mint: p.Mint, Keys: p.Keys,
-		Machine: machine, SSO: keeper, Journal: d.DB, Pages: p.pages,
+		Machine: machine, SSO: keeper, Journal: d.DB, Pages: p.pages, SignedIn: p.Accounts.SignedIn,
 		NewSecret: ui.NewBrowserSecret, ClientIP: d.ClientIP, Shared: cfg.Shared(), Now: d.Now, Log: d.Log,
 	})
 	p.routes = p.table(endpoints)
@@ -135,7 +136,7 @@ func (p *Provider) table(e *oidc.Handler) map[string]route {
 	posted := func(h func(http.ResponseWriter, *http.Request) error) route {
 		return route{"POST": api(h), "OPTIONS": api(h)}
 	}
-	return map[string]route{
+	routes := map[string]route{
 		oidc.PathDiscovery:  open(e.Discovery),
 		oidc.PathJWKS:       open(e.JWKS),
 		oidc.PathAuthorize:  {"GET": page(e.Authorize), "POST": page(e.Authorize)},
@@ -151,6 +152,8 @@ func (p *Provider) table(e *oidc.Handler) map[string]route {
 		},
 		ui.PathPasskeyScript: {"GET": page(p.pages.PasskeyScript), "HEAD": page(p.pages.PasskeyScript)},
 	}
+	p.accountTable(routes, page)
+	return routes
 }
 
 // ServeHTTP answers a request whose scheme and host are the issuer's, which the

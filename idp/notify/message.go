@@ -87,7 +87,7 @@ var (
 
 var kinds = map[Kind]kind{
 	ConfirmSignUp:        {channels: byMail, need: codeOrLink, stranger: true},
-	AlreadyRegistered:    {channels: byMail},
+	AlreadyRegistered:    {channels: byBoth},
 	ResetPassword:        {channels: byBoth, need: codeOrLink},
 	PasswordChanged:      {channels: byMail},
 	ConfirmEmail:         {channels: byMail, need: codeOrLink, stranger: true},

@@ -99,6 +99,11 @@ func (h *Handler) signedIn(r *http.Request, done signin.Done) (s sso.Session, ti
 		if err != nil {
 			return err
 		}
+		if h.SignedIn != nil {
+			if err := h.SignedIn(ctx, done.User.ID); err != nil {
+				return err
+			}
+		}
 		return h.Journal.Append(ctx, audit.Event{Type: "user.signed_in", Target: done.User.ID, Detail: map[string]string{
 			"sid": s.ID, "amr": strings.Join(s.AMR, " "), "for": cmp.Or(done.Pending.For, "client"),
 		}})

@@ -1,6 +1,7 @@
 package oidc
 
 import (
+	"context"
 	"log/slog"
 	"net/http"
 	"net/netip"
@@ -44,7 +45,9 @@ type Deps struct {
 	Machine *signin.Machine
 	SSO     *sso.Keeper
 	Journal audit.Journal
-	Pages   Pages
+	// SignedIn is told of every sign-in, in its transaction; nil tells nobody.
+	SignedIn func(ctx context.Context, userID string) error
+	Pages    Pages
 	// NewSecret returns a browser's secret for a new flow.
 	NewSecret func() string
 	// ClientIP returns the address of the browser; the zero Addr if unknown.

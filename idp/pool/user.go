@@ -153,8 +153,10 @@ func (u User) check(s Schema) error {
 			return inField("email", err)
 		}
 	}
-	if u.Phone != "" && !phoneForm.MatchString(u.Phone) {
-		return inField("phone_number", fmt.Errorf("%w phone number: it begins with + and the country, such as +41791234567", ErrInvalid))
+	if u.Phone != "" {
+		if err := CheckPhone(u.Phone); err != nil {
+			return inField("phone_number", err)
+		}
 	}
 	if err := u.checkOwnName(); err != nil {
 		return inField("username", err)

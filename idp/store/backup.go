@@ -35,6 +35,8 @@ var survives = map[string]bool{
 	"grant_family":    false,
 	"grant_token":     false,
 	"outbox":          false,
+	"account_signup":  false,
+	"account_code":    false,
 	"mfa_sent":        false,
 	"mfa_device":      false,
 	"mfa_spent":       true, // what was used once is not good again

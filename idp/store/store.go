@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/pressly/goose/v3"
@@ -64,6 +65,8 @@ type DB struct {
 	life        time.Duration
 	now         func() time.Time
 	log         *slog.Logger
+	// statements counts what was run, for tests.
+	statements atomic.Int64
 
 	mu      sync.Mutex
 	changed chan struct{}

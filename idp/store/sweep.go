@@ -20,6 +20,9 @@ const (
 	qSweepDevices   = `DELETE FROM mfa_device WHERE expires <= $1`
 	qSweepSpent     = `DELETE FROM mfa_spent WHERE expires <= $1`
 	qSweepCounts    = `DELETE FROM mfa_count WHERE latest <= $1`
+	qSweepSignUps   = `DELETE FROM account_signup WHERE expires <= $1`
+	qSweepAccCodes  = `DELETE FROM account_code WHERE expires <= $1`
+	qSweepLimits    = `DELETE FROM account_limit WHERE ends <= $1`
 	sweepEvery      = 10 * time.Minute
 	sweepAfterStart = time.Minute
 )
@@ -37,6 +40,9 @@ func (db *DB) Sweep(ctx context.Context) error {
 		{qSweepFlows, now},
 		{qSweepSessions, now},
 		{qSweepRevokes, now},
+		{qSweepSignUps, now},
+		{qSweepAccCodes, now},
+		{qSweepLimits, now},
 		{qSweepFamilies, now.Add(-client.MaxTTL)},
 		{qSweepSent, now},
 		{qSweepDevices, now},

@@ -73,6 +73,7 @@ type runner interface {
 // reader is where a SELECT goes, writer where everything else goes. Outside a
 // transaction a writing statement is one.
 func (db *DB) reader(ctx context.Context) runner {
+	db.statements.Add(1)
 	if t := db.current(ctx); t != nil {
 		return statements{t.tx, db.engine.dialect().limit}
 	}
@@ -81,6 +82,7 @@ func (db *DB) reader(ctx context.Context) runner {
 
 func (db *DB) writer(ctx context.Context) runner {
 	if t := db.current(ctx); t != nil {
+		db.statements.Add(1)
 		return statements{t.tx, db.engine.dialect().limit}
 	}
 	return alone{db}
@@ -156,6 +158,10 @@ func (a alone) query(ctx context.Context, each func(scanner) error, query string
 		return a.db.writer(ctx).query(ctx, each, query, args)
 	})
 }
+
+// Statements returns how many statements have been run. Tests count work with it
+// instead of time.
+func (db *DB) Statements() int64 { return db.statements.Load() }
 
 // exec runs a statement and returns how many rows it touched.
 func (db *DB) exec(ctx context.Context, query string, args ...any) (int64, error) {

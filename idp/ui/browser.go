@@ -31,11 +31,16 @@ func NewBrowserSecret() string {
 // flow's own: tabs that begin at once in a fresh browser would overwrite one
 // they had to share. The oldest make room for the newest.
 func (p *Pages) RememberFlow(w http.ResponseWriter, r *http.Request, flow, secret string) {
+	p.remember(w, r, flow, secret, p.deps.FlowLifetime)
+}
+
+// remember is RememberFlow for an id and a time of the caller's.
+func (p *Pages) remember(w http.ResponseWriter, r *http.Request, id, secret string, lifetime time.Duration) {
 	for _, name := range p.surplus(r) {
 		p.set(w, name, "", -1)
 	}
 	value := strconv.FormatInt(p.deps.Now().Unix(), 36) + "." + secret
-	p.set(w, p.cookieName(flow), value, int(p.deps.FlowLifetime/time.Second))
+	p.set(w, p.cookieName(id), value, int(lifetime/time.Second))
 }
 
 // BrowserSecret returns the secret of the browser for a flow, "" if it has none.

@@ -1,12 +1,14 @@
 package ui
 
 import (
+	"context"
 	"net/http"
 	"net/netip"
 	"net/url"
 	"strings"
 	"time"
 
+	"gatehouse/idp/account"
 	"gatehouse/idp/mfa"
 	"gatehouse/idp/pool"
 	"gatehouse/idp/signin"
@@ -29,6 +31,11 @@ type Deps struct {
 	// BeginSession ends the flow of a complete sign-in and begins the browser's
 	// session; oidc.Handler has it.
 	BeginSession func(http.ResponseWriter, *http.Request, signin.Done) (sso.Session, error)
+	// Accounts are the ways in and out of an account.
+	Accounts *account.Accounts
+	// EndSession ends one session of a person at the provider, and what was
+	// issued in it; token.Mint has it.
+	EndSession func(ctx context.Context, sessionID, userID string) error
 	// FormKey is the key of form tokens: 32 bytes, used for nothing else.
 	FormKey []byte
 	// FlowLifetime is how long a sign-in page may be answered.
@@ -66,7 +73,10 @@ func New(d Deps) *Pages {
 	}
 }
 
+// pathSignIn is where people sign in, below the issuer's path.
+const pathSignIn = "/login"
+
 // SignInPath returns where the sign-in page of a flow is: a path with query.
 func (p *Pages) SignInPath(flow string) string {
-	return p.base + "/login?flow=" + url.QueryEscape(flow)
+	return p.link(true, pathSignIn, flow)
 }

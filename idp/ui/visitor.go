@@ -88,6 +88,11 @@ func (p *Pages) present(r *http.Request) (pool.User, sso.Session, error) {
 // begin keeps ask in a flow of this browser and sends it to the flow's page; it
 // returns errAnswered when it has.
 func (p *Pages) begin(w http.ResponseWriter, r *http.Request, ask signin.Ask) error {
+	return p.beginOn(w, r, ask, pathSignIn)
+}
+
+// beginOn is begin with another page, which leads to the flow's own.
+func (p *Pages) beginOn(w http.ResponseWriter, r *http.Request, ask signin.Ask, path string) error {
 	secret := NewBrowserSecret()
 	flow, err := p.deps.Machine.Start(r.Context(), secret, p.deps.ClientIP(r), ask)
 	var limited *signin.LimitedError
@@ -104,7 +109,7 @@ func (p *Pages) begin(w http.ResponseWriter, r *http.Request, ask signin.Ask) er
 		return err
 	}
 	p.RememberFlow(w, r, flow, secret)
-	p.goTo(w, r, p.SignInPath(flow))
+	p.goTo(w, r, p.link(true, path, flow))
 	return errAnswered
 }
 

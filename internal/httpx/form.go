@@ -4,9 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"mime"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -83,6 +85,9 @@ func (f Form) Get(name string) string { return f.values.Get(name) }
 
 // Has tells whether the field is there, also with an empty value.
 func (f Form) Has(name string) bool { return f.values.Has(name) }
+
+// Names returns the names of all fields, sorted.
+func (f Form) Names() []string { return slices.Sorted(maps.Keys(f.values)) }
 
 // Encode returns the fields, sorted by name, as a query.
 func (f Form) Encode() string { return f.values.Encode() }

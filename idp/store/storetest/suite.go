@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"gatehouse/idp/account"
 	"gatehouse/idp/client"
 	"gatehouse/idp/keys"
 	"gatehouse/idp/mfa"
@@ -40,6 +41,10 @@ type Store interface {
 	Keys() keys.Rows
 	Outbox() notify.Rows
 	Sessions() sso.Sessions
+	SignUps() account.SignUps
+	Unconfirmed() account.Unconfirmed
+	AccountCodes() account.Codes
+	AccountLimits() account.Limits
 	Flows() signin.Flows
 	Tries() risk.Tries
 	Codes() token.Codes
@@ -93,6 +98,11 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		{"ARevokedSessionTakesItsGrantsAlong", revokedSession},
 		{"MessagesAreClaimedForAWhile", messages},
 		{"MessageIsClaimedOnce", messagesAtOnce},
+		{"SignUpsKeepTheirFields", signUpFields},
+		{"SignUpIsTakenOnce", signUpOnce},
+		{"AccountCodesAreOneForEachPurpose", accountCodes},
+		{"AccountCodeIsTakenOnce", accountCodeOnce},
+		{"LimitsCountInAWindow", limits},
 		{"SweepLeavesWhatLives", sweep},
 		{"PersonHasOneHandle", factorState},
 		{"TOTPStepIsUsedOnce", factorSecrets},

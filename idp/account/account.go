@@ -1,0 +1,213 @@
+package account
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"gatehouse/idp/password"
+	"gatehouse/idp/pool"
+	"gatehouse/internal/audit"
+)
+
+const (
+	// codeTries is how many answers a code takes.
+	codeTries = 5
+	// resetTries and resetCodes bound the six digits that reset a password
+	// (Cognito's): answers to one code, and codes in resetWindow.
+	resetTries  = 3
+	resetCodes  = 3
+	resetWindow = 24 * time.Hour
+	// contactTries is how many codes to new addresses a person may try in an
+	// hour, however many were sent.
+	contactTries = 10
+	// pause is how long somebody waits before the same is sent once more.
+	pause = time.Minute
+	hour  = time.Hour
+)
+
+// Reauth checks the password of somebody who is signed in.
+type Reauth interface {
+	// Password counts a try of the account, as a sign-in does, and returns nil or
+	// ErrWrongPassword, also while the account has to wait; and password.ErrBusy.
+	Password(ctx context.Context, u pool.User, pass string) error
+}
+
+// Parts are what Accounts is made of. Only Now may be nil.
+type Parts struct {
+	Pool        *pool.Pool
+	Hasher      *password.Hasher
+	SignUps     SignUps
+	Unconfirmed Unconfirmed
+	Codes       Codes
+	Limits      Limits
+	Journal     audit.Journal
+	Messenger   Messenger
+	Reauth      Reauth
+	// Key is the key of all HMACs here: 32 bytes, used for nothing else.
+	Key []byte
+	Now func() time.Time
+}
+
+// Accounts lets people in and out of accounts. It is safe for concurrent use.
+type Accounts struct {
+	has Parts
+	cfg Config
+}
+
+// New returns Accounts; it starts nothing.
+func New(cfg Config, p Parts) *Accounts {
+	if p.Now == nil {
+		p.Now = time.Now
+	}
+	return &Accounts{has: p, cfg: cfg}
+}
+
+// SignUpOpen tells whether people may sign up.
+func (a *Accounts) SignUpOpen() bool { return a.cfg.SignUp == Open }
+
+// RecoveryOpen tells whether a page may send links to people who have forgotten
+// their password.
+func (a *Accounts) RecoveryOpen() bool {
+	return slices.Contains(a.cfg.Recovery, Email) && a.has.Messenger.Has(Email)
+}
+
+// DeleteOpen tells whether people may delete their own account.
+func (a *Accounts) DeleteOpen() bool { return a.cfg.Delete }
+
+// Can tells whether people can verify what they are reached by over a channel.
+func (a *Accounts) Can(c Channel) bool { return a.has.Messenger.Has(c) }
+
+// ConfirmWithin is how long a sign-up waits for its confirmation.
+func (a *Accounts) ConfirmWithin() time.Duration { return a.cfg.ConfirmWithin }
+
+// Attributes returns what people may write of themselves on the provider's pages.
+func (a *Accounts) Attributes() []string { return slices.Clone(a.cfg.Attributes) }
+
+// SignedIn makes worthless what was sent to somebody who had forgotten their
+// password. Call it in the transaction of a sign-in.
+func (a *Accounts) SignedIn(ctx context.Context, userID string) error {
+	return a.drop(ctx, userID, ForReset, ForResetCode)
+}
+
+func (a *Accounts) drop(ctx context.Context, owner string, purposes ...Purpose) error {
+	for _, p := range purposes {
+		if err := a.has.Codes.Drop(ctx, p, owner); err != nil {
+			return fmt.Errorf("drop codes: %w", err)
+		}
+	}
+	return nil
+}
+
+// network counts a request from an address, and returns a *LimitedError when
+// there were too many.
+func (a *Accounts) network(ctx context.Context, what string, from netip.Addr) error {
+	n, ends, err := a.raise(ctx, hour, "network", what, prefix(from).String())
+	if err != nil {
+		return err
+	}
+	if n > a.cfg.NetworkPerHour {
+		return &LimitedError{RetryAfter: ends.Sub(a.has.Now())}
+	}
+	return nil
+}
+
+// raise counts one more of what parts name.
+func (a *Accounts) raise(ctx context.Context, window time.Duration, parts ...string) (int, time.Time, error) {
+	// What people typed does not become the text of a row.
+	key := encode(a.digest(append([]string{"limit"}, parts...)...))
+	n, ends, err := a.has.Limits.Raise(ctx, key, a.has.Now(), window)
+	if err != nil {
+		return 0, time.Time{}, fmt.Errorf("count request: %w", err)
+	}
+	return n, ends, nil
+}
+
+// mayWrite counts a message of one sort to one account or address, and reports
+// whether it may be sent. Nobody is told of one that is not.
+func (a *Accounts) mayWrite(ctx context.Context, sort, to string) (bool, error) {
+	n, _, err := a.raise(ctx, hour, "message", sort, to)
+	return n <= a.cfg.PerHour, err
+}
+
+// early counts the same, and reports whether the one before is less than a minute
+// old, so that what it brought still works.
+func (a *Accounts) early(ctx context.Context, sort, to string) (bool, error) {
+	n, _, err := a.raise(ctx, pause, "pause", sort, to)
+	return n > 1, err
+}
+
+// find returns the user of that name, or the zero User when it names nobody.
+func (a *Accounts) find(ctx context.Context, name string) (pool.User, error) {
+	u, err := a.has.Pool.Find(ctx, name)
+	if errors.Is(err, pool.ErrNotFound) {
+		return pool.User{}, nil
+	}
+	if err != nil {
+		return pool.User{}, fmt.Errorf("find user: %w", err)
+	}
+	return u, nil
+}
+
+// owner returns the owner of the codes of a user, or of one who is nobody: so
+// that a stranger's code is as much work.
+func (a *Accounts) owner(u pool.User, name string) string {
+	if u.ID != "" {
+		return u.ID
+	}
+	return "-" + encode(a.digest("nobody", pool.Canonical(name)))
+}
+
+// notice tells a person at their verified address that something has happened.
+func (a *Accounts) notice(ctx context.Context, u pool.User, kind Kind) error {
+	if u.Email == "" || !u.EmailVerified || !a.has.Messenger.Has(Email) {
+		return nil
+	}
+	return a.has.Messenger.Send(ctx, Message{Kind: kind, Channel: Email, To: u.Email, UserID: u.ID, Username: u.Username})
+}
+
+// prefix returns what counts as one network: IPv4 whole, of IPv6 the first 64
+// bits, which is what one customer gets (RFC 6177).
+func prefix(addr netip.Addr) netip.Prefix {
+	addr = addr.Unmap().WithZone("")
+	bits := 32
+	if addr.Is6() {
+		bits = 64
+	}
+	p, err := addr.Prefix(bits)
+	if err != nil {
+		// The zero Addr: not known where it comes from.
+		return netip.Prefix{}
+	}
+	return p
+}
+
+// get returns the user with that id, or the zero User when there is none.
+func (a *Accounts) get(ctx context.Context, id string) (pool.User, error) {
+	u, err := a.has.Pool.Get(ctx, id)
+	if errors.Is(err, pool.ErrNotFound) {
+		return pool.User{}, nil
+	}
+	if err != nil {
+		return pool.User{}, fmt.Errorf("find user: %w", err)
+	}
+	return u, nil
+}
+
+// hash returns the hash of a password that u wants to have, or a *FieldError.
+func (a *Accounts) hash(ctx context.Context, u pool.User, pass string) (string, error) {
+	h, err := a.has.Pool.NewHash(ctx, u, pass)
+	var refused *password.RefusedError
+	if errors.As(err, &refused) {
+		return "", &FieldError{"password", refused.Error()}
+	}
+	if errors.Is(err, pool.ErrInvalid) {
+		_, reason, _ := strings.Cut(err.Error(), ": ")
+		return "", &FieldError{"password", reason}
+	}
+	return h, err
+}

@@ -1,0 +1,48 @@
+package idp_test
+
+import (
+	"crypto/hmac"
+	"crypto/sha1"
+	"encoding/base32"
+	"encoding/binary"
+	"fmt"
+	"testing"
+	"time"
+
+	"gatehouse/idp/mfa"
+)
+
+// appCode is what an authenticator app shows (RFC 6238, with its defaults).
+func appCode(t *testing.T, secret string, at time.Time) string {
+	t.Helper()
+	key, err := base32.StdEncoding.WithPadding(base32.NoPadding).DecodeString(secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mac := hmac.New(sha1.New, key)
+	if err := binary.Write(mac, binary.BigEndian, at.Unix()/30); err != nil {
+		t.Fatal(err)
+	}
+	sum := mac.Sum(nil)
+	return fmt.Sprintf("%06d", binary.BigEndian.Uint32(sum[sum[19]&15:])&0x7fffffff%1_000_000)
+}
+
+// A mailbox is no second factor: whoever holds it sets the password, and no more.
+func TestResetLeavesSecondFactors(t *testing.T) {
+	m := startMailed(t, "")
+	who := mfa.Person{ID: m.userID("alice"), Name: "alice"}
+	setup, err := m.p.Factors.BeginTOTP(who)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := m.p.Factors.ConfirmTOTP(t.Context(), who, setup.Artefact, appCode(t, setup.Secret, m.now()), "phone"); err != nil {
+		t.Fatal(err)
+	}
+	b := m.browser()
+	b.fill(b.get(b.open(newRequest()).linkOf(t, "Forgotten")), "username", "alice")
+	b.want(b.fill(b.get(m.mail("Alice@example.com").link()), "password", "a new long password"), 200, "Your password is set")
+	set, err := m.p.Factors.Of(t.Context(), who.ID)
+	if err != nil || !set.Has(mfa.TOTP) {
+		t.Errorf("after the reset the factors are %v, %v", set.Factors, err)
+	}
+}
