@@ -99,18 +99,18 @@ func TestPasswordOnThePage(t *testing.T) {
 	m := startMailed(t, "")
 	b, other := m.accountOf("alice", password), m.accountOf("alice", password)
 	page := b.get(m.issuer + "/account/password")
-	wrong := b.fill(page, "old_password", "wrong password", "password", "a new long password")
+	wrong := b.fill(page, "old_password", "wrong password", "password", "copper moss 17 kite")
 	b.want(wrong, 422, `id="old_password"`)
-	if strings.Contains(wrong.body, "a new long password") || strings.Contains(wrong.body, "wrong password\"") {
+	if strings.Contains(wrong.body, "copper moss 17 kite") || strings.Contains(wrong.body, "wrong password\"") {
 		t.Error("a password stands in the page")
 	}
-	b.want(b.fill(page, "old_password", password, "password", "short"), 422, "at least 8")
-	b.want(b.fill(page, "old_password", password, "password", "a new long password"), 200, "Your password is changed")
+	b.want(b.fill(page, "old_password", password, "password", "short"), 422, "fewer than 8")
+	b.want(b.fill(page, "old_password", password, "password", "copper moss 17 kite"), 200, "Your password is changed")
 	m.mail("Alice@example.com")
 	if to := other.get(m.issuer + "/account").location(t); to.Path != "/login" {
 		t.Errorf("another session outlived the change: %s", to)
 	}
-	m.accountOf("alice", "a new long password")
+	m.accountOf("alice", "copper moss 17 kite")
 }
 
 // The old password is no way around the count of tries.
@@ -119,9 +119,9 @@ func TestOldPasswordCountsAsATry(t *testing.T) {
 	b := m.accountOf("alice", password)
 	page := b.get(m.issuer + "/account/password")
 	for range 6 {
-		b.want(b.fill(page, "old_password", "wrong", "password", "a new long password"), 422, "Error:")
+		b.want(b.fill(page, "old_password", "wrong", "password", "copper moss 17 kite"), 422, "Error:")
 	}
-	b.want(b.fill(page, "old_password", password, "password", "a new long password"), 422, "Error:")
+	b.want(b.fill(page, "old_password", password, "password", "copper moss 17 kite"), 422, "Error:")
 	stranger := m.browser()
 	if a := stranger.submit(stranger.open(newRequest()), "alice", password); a.StatusCode != 422 {
 		t.Errorf("signing in does not know of the tries: %d", a.StatusCode)
@@ -231,13 +231,13 @@ func TestOversizedAndDoubledFieldsAreRefused(t *testing.T) {
 	}
 	form := page.form(t)
 	form.fields["email"] = []string{"a@example.com", "b@example.com"}
-	form.fields.Set("password", "a long password")
+	form.fields.Set("password", "violet lamp 42 river")
 	if a := b.do("POST", form.action, form.fields, nil); a.StatusCode != 400 {
 		t.Errorf("two addresses = %d", a.StatusCode)
 	}
-	bad := b.fill(page, "email", "kept@example.com", "username", "a b", "password", "a long password")
+	bad := b.fill(page, "email", "kept@example.com", "username", "a b", "password", "violet lamp 42 river")
 	b.want(bad, 422, "kept@example.com")
-	if strings.Contains(bad.body, "a long password") {
+	if strings.Contains(bad.body, "violet lamp 42 river") {
 		t.Error("the password stands in the page")
 	}
 }

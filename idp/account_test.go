@@ -185,7 +185,7 @@ func TestSignUpToTheApplication(t *testing.T) {
 			r := newRequest()
 			page := b.get(b.open(r).linkOf(t, "Sign up"))
 			b.want(page, 200, "Web shop")
-			confirm := b.follow(b.fill(page, "email", "Dana@Example.com", "username", "dana", "name", "Dana D", "password", "a long password"))
+			confirm := b.follow(b.fill(page, "email", "Dana@Example.com", "username", "dana", "name", "Dana D", "password", "violet lamp 42 river"))
 			b.want(confirm, 200, "Dana@Example.com")
 			mail := m.mail("Dana@Example.com")
 			wrong := b.fill(confirm, "code", "not a code")
@@ -194,7 +194,7 @@ func TestSignUpToTheApplication(t *testing.T) {
 			if to.Path != prefix+"/oauth2/authorize" {
 				t.Fatalf("after the confirmation: %s, want the request again", to)
 			}
-			back := b.submit(b.follow(b.get(to.String())), "dana@example.com", "a long password").location(t)
+			back := b.submit(b.follow(b.get(to.String())), "dana@example.com", "violet lamp 42 river").location(t)
 			id := claims(t, m.redeem(back, r).text("id_token"))
 			if id["email_verified"] != true || id["email"] != "Dana@Example.com" {
 				t.Errorf("ID token = %v", id)
@@ -207,7 +207,7 @@ func TestSignUpToTheApplication(t *testing.T) {
 func TestConfirmationLinkOfSignUp(t *testing.T) {
 	m := startMailed(t, "")
 	b, other := m.browser(), m.browser()
-	b.follow(b.fill(b.signUpPage(), "email", "dana@example.com", "username", "dana", "password", "a long password"))
+	b.follow(b.fill(b.signUpPage(), "email", "dana@example.com", "username", "dana", "password", "violet lamp 42 river"))
 	link := m.mail("dana@example.com").link()
 	for range 3 {
 		// A scanner of links opens it, as often as it likes.
@@ -229,9 +229,9 @@ func TestConfirmationLinkOfSignUp(t *testing.T) {
 	if to.Path != "/oauth2/authorize" {
 		t.Errorf("the browser that signed up went to %s", to)
 	}
-	b.follow(b.fill(b.signUpPage(), "email", "erin@example.com", "username", "erin", "password", "a long password"))
+	b.follow(b.fill(b.signUpPage(), "email", "erin@example.com", "username", "erin", "password", "violet lamp 42 river"))
 	page = other.get(m.mail("erin@example.com").link())
-	other.want(other.fill(page, "password", "a long password"), 200, "Your account is ready")
+	other.want(other.fill(page, "password", "violet lamp 42 river"), 200, "Your account is ready")
 }
 
 // T231: neither the answer of a sign-up nor the page after it tells whether the
@@ -246,7 +246,7 @@ func TestSignUpTellsNobodyWhoIsKnown(t *testing.T) {
 		b := m.browser()
 		page := b.signUpPage()
 		hashes := m.p.Hasher.Calls()
-		a := b.fill(page, "email", email, "username", username, "password", "a long password")
+		a := b.fill(page, "email", email, "username", username, "password", "violet lamp 42 river")
 		s := seen{hashes: m.p.Hasher.Calls() - hashes}
 		s.first = a.bare() + regexp.MustCompile(`id=.*`).ReplaceAllString(a.location(t).String(), "")
 		confirm := b.follow(a)
@@ -276,7 +276,7 @@ func TestSignUpTellsNobodyWhoIsKnown(t *testing.T) {
 func TestTakenUsernameIsToldAfterTheConfirmation(t *testing.T) {
 	m := startMailed(t, "")
 	b := m.browser()
-	confirm := b.follow(b.fill(b.signUpPage(), "email", "dana@example.com", "username", "alice", "password", "a long password"))
+	confirm := b.follow(b.fill(b.signUpPage(), "email", "dana@example.com", "username", "alice", "password", "violet lamp 42 river"))
 	again := b.fill(confirm, "code", m.mail("dana@example.com").code())
 	b.want(again, 422, "somebody has this username already")
 	again = b.fill(again, "username", "bob")
@@ -289,7 +289,7 @@ func TestTakenUsernameIsToldAfterTheConfirmation(t *testing.T) {
 func TestResendOnThePage(t *testing.T) {
 	m := startMailed(t, "")
 	b := m.browser()
-	confirm := b.follow(b.fill(b.signUpPage(), "email", "dana@example.com", "username", "dana", "password", "a long password"))
+	confirm := b.follow(b.fill(b.signUpPage(), "email", "dana@example.com", "username", "dana", "password", "violet lamp 42 river"))
 	first := m.mail("dana@example.com").code()
 	resend := func() answer {
 		form := confirm.form(t)
@@ -323,7 +323,7 @@ func TestClosedWaysAreClosed(t *testing.T) {
 	// A form made up by hand gets no further.
 	form := page.form(t)
 	form.fields.Set("email", "eve@example.com")
-	form.fields.Set("password", "a long password")
+	form.fields.Set("password", "violet lamp 42 river")
 	if a := b.do("POST", strings.Replace(form.action, "/login", "/signup", 1), form.fields, nil); a.StatusCode != 403 {
 		t.Errorf("POST /signup = %d, want 403", a.StatusCode)
 	}
@@ -343,16 +343,16 @@ func TestForgottenPasswordByMail(t *testing.T) {
 			form := elsewhere.get(link)
 			elsewhere.want(form, 200, `autocomplete="new-password"`)
 			elsewhere.want(elsewhere.fill(form, "password", "short"), 422, "Error:")
-			elsewhere.want(elsewhere.fill(form, "password", "a new long password"), 200, "Your password is set")
+			elsewhere.want(elsewhere.fill(form, "password", "copper moss 17 kite"), 200, "Your password is set")
 			if l := m.mail("Alice@example.com"); l.link() != "" || !strings.Contains(strings.ToLower(l.text), "password") {
 				t.Errorf("notice = %+v", l)
 			}
 			elsewhere.want(elsewhere.get(link), 400, "has been used")
-			elsewhere.want(elsewhere.fill(form, "password", "another long password"), 400, "has been used")
+			elsewhere.want(elsewhere.fill(form, "password", "amber fox 93 tulip"), 400, "has been used")
 			if to := old.get(m.issuer + "/account").location(t); to.Path != prefix+"/login" {
 				t.Errorf("a session outlived the reset: %s", to)
 			}
-			m.accountOf("alice", "a new long password")
+			m.accountOf("alice", "copper moss 17 kite")
 			if strings.Contains(m.log.String(), "token=") {
 				t.Error("a token stands in the log")
 			}
@@ -409,7 +409,7 @@ func TestKnownAndUnknownCostTheSame(t *testing.T) {
 	}
 	sign := func(email, name string) [2]int64 {
 		return work(func(b *browser, page answer) {
-			b.fill(page, "email", email, "username", name, "password", "a long password").location(t)
+			b.fill(page, "email", email, "username", name, "password", "violet lamp 42 river").location(t)
 		}, "/signup")()
 	}
 	if known, unknown := forgot("alice"), forgot("stranger"); known != unknown || known[1] != 0 {
@@ -430,11 +430,11 @@ func TestInvitation(t *testing.T) {
 	link := m.mail("dana@example.com").link()
 	b := m.browser()
 	b.want(m.browser().get(link), 200, "Set up your account")
-	b.want(b.fill(b.get(link), "password", "a long password"), 200, "Your account is ready")
+	b.want(b.fill(b.get(link), "password", "violet lamp 42 river"), 200, "Your account is ready")
 	b.want(b.get(link), 400, "has been used")
 	got, err := m.p.Pool.Get(t.Context(), u.ID)
 	if err != nil || !got.EmailVerified || got.Status != pool.Confirmed {
 		t.Errorf("user = %+v, %v", got, err)
 	}
-	m.accountOf("dana@example.com", "a long password")
+	m.accountOf("dana@example.com", "violet lamp 42 river")
 }

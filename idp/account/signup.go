@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+	"time"
 	"strings"
 
 	"gatehouse/idp/pool"
@@ -53,6 +54,8 @@ func (a *Accounts) SignUp(ctx context.Context, w Wish) (string, error) {
 	if err := a.network(ctx, "sign-up", w.From); err != nil {
 		return "", err
 	}
+	// Nobody who is there yet: what is said of a password of a newcomer.
+	u.ID, u.Created = "", time.Time{}
 	h, err := a.hash(ctx, u, w.Password)
 	if err != nil {
 		return "", err

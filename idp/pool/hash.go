@@ -10,10 +10,11 @@ import (
 )
 
 // NewHash checks a password that u, or whoever becomes u, wants to have, and
-// returns its hash. ErrInvalid and the errors of hashing. It writes nothing, so
-// that nobody else waits for it: SetPasswordHash, or Add, comes after.
-func (p *Pool) NewHash(ctx context.Context, _ User, pass string) (string, error) {
-	return p.hash(ctx, pass)
+// returns its hash; a u that was never made has no Created. ErrInvalid with a
+// *password.RefusedError, and the errors of hashing. It is for outside a
+// transaction: SetPasswordHash, or Add, comes after.
+func (p *Pool) NewHash(ctx context.Context, u User, pass string) (string, error) {
+	return p.hash(ctx, u, pass)
 }
 
 // VerifyPassword returns nil when the password is u's, who is signed in, and else
