@@ -8,8 +8,8 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
-	"time"
 	"strings"
+	"time"
 
 	"gatehouse/idp/pool"
 )
