@@ -151,8 +151,14 @@ func TestSessionsOnThePage(t *testing.T) {
 	if !alive(here) || alive(phone) || alive(tablet) || !alive(bob) {
 		t.Errorf("after ending the others: here %v, phone %v, tablet %v, bob %v", alive(here), alive(phone), alive(tablet), alive(bob))
 	}
+	// Those that have ended by time are none.
+	m.later(61 * time.Minute)
+	here = m.accountOf("alice", password)
+	if page := here.get(m.issuer + "/account/sessions"); strings.Count(page.body, "<tr><td>") != 1 {
+		t.Errorf("idle sessions are shown: %s", page.body)
+	}
 	mine, err := m.p.Sessions.OfUser(t.Context(), m.userID("alice"))
-	if err != nil || len(mine) != 1 {
+	if err != nil || len(mine) == 0 {
 		t.Fatalf("%d sessions, %v", len(mine), err)
 	}
 	here.want(here.fill(here.get(m.issuer+"/account/sessions"), "end", mine[0].ID), 200, "You are signed out")

@@ -53,7 +53,7 @@ func startMailed(t *testing.T, prefix string, edit ...func(*idp.Config)) *mailed
 type letter struct{ subject, text string }
 
 var (
-	codeInMail = regexp.MustCompile(`\b[0-9]{6}\b`)
+	codeInMail = regexp.MustCompile(`\b[0-9]{6}(?:[0-9]{2})?\b`)
 	linkInMail = regexp.MustCompile(`http://\S+\?token=\S+`)
 )
 
@@ -199,7 +199,13 @@ func TestSignUpToTheApplication(t *testing.T) {
 			if id["email_verified"] != true || id["email"] != "Dana@Example.com" {
 				t.Errorf("ID token = %v", id)
 			}
-			b.want(b.fill(confirm, "code", mail.code()), 400, "has been used")
+			// A double click: the second answer is the one that is seen.
+			twice := b.fill(confirm, "code", mail.code())
+			b.want(twice, 200, "This page has been used")
+			if next := twice.linkOf(t, "Continue"); next != to.String() {
+				t.Errorf("the second click leads to %s, want %s", next, to)
+			}
+			b.want(b.fill(confirm, "code", mail.code(), "next", "//evil.test/"), 400, "has been used")
 		})
 	}
 }

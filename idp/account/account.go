@@ -17,6 +17,16 @@ import (
 const (
 	// codeTries is how many answers a code takes.
 	codeTries = 5
+	// addressTries is how many codes of sign-ups may be tried for one address in
+	// addressWindow: whoever signs up again and again with somebody else's would
+	// have five each time. The owner's links are not counted.
+	addressTries  = 10
+	addressWindow = 24 * time.Hour
+	// codeDigits is how long a code is whose tries are bounded for an account or
+	// an address. contactDigits is more: everybody who is signed in may try for
+	// the same address.
+	codeDigits    = 6
+	contactDigits = 8
 	// resetTries and resetCodes bound the six digits that reset a password
 	// (Cognito's): answers to one code, and codes in resetWindow.
 	resetTries  = 3

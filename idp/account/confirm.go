@@ -87,8 +87,15 @@ func (a *Accounts) proved(ctx context.Context, c Confirmation) (SignUp, error) {
 			return SignUp{}, err
 		}
 		to, _ := s.reach()
+		n, _, err := a.raise(ctx, addressWindow, "try", string(purposeSignUp), pool.Canonical(to))
+		if err != nil {
+			return SignUp{}, err
+		}
 		if err := a.countSignUp(ctx, s.ID); err != nil {
 			return SignUp{}, err
+		}
+		if n > addressTries {
+			return SignUp{}, ErrTooManyTries
 		}
 		if !same(a.hashCode(purposeSignUp, s.ID, to, plainCode(c.Code)), s.CodeHash) {
 			return SignUp{}, ErrWrongCode

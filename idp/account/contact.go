@@ -88,7 +88,7 @@ func (a *Accounts) ask(ctx context.Context, k contact, u pool.User, to string) e
 	if err != nil {
 		return err
 	}
-	code := newCode()
+	code := newCode(contactDigits)
 	now := a.has.Now()
 	c := Code{Purpose: k.purpose, Owner: u.ID, Target: to, Bound: a.bind(k.purpose, u), Created: now, Expires: now.Add(a.cfg.VerifyWithin)}
 	m := Message{Kind: k.ask, Channel: k.channel, To: to, Code: code, Expires: c.Expires}

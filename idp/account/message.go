@@ -39,7 +39,7 @@ type Message struct {
 	To string
 	// UserID and Username are whom it is about, "" for nobody yet.
 	UserID, Username string
-	// Code is six digits, Token what a link carries; "" for none.
+	// Code is six digits, or eight to a new address, Token what a link carries; "" for none.
 	Code, Token string
 	// Old and New are e-mail addresses.
 	Old, New string

@@ -59,6 +59,8 @@ func TestOnPostgres(t *testing.T) {
 		"SignUpRefusesWhatItMayNotWrite":            TestSignUpRefusesWhatItMayNotWrite,
 		"AddressAloneIsEnoughToSignUp":              TestAddressAloneIsEnoughToSignUp,
 		"SignUpByPhone":                             TestSignUpByPhone,
+		"SpellingsOfANameAreOneAccount":             TestSpellingsOfANameAreOneAccount,
+		"TriesOfAnAddressAreCountedOverAllSignUps":  TestTriesOfAnAddressAreCountedOverAllSignUps,
 	} {
 		t.Run(name, test)
 	}

@@ -28,7 +28,7 @@ func (a *Accounts) SendResetCode(ctx context.Context, name string, from netip.Ad
 	if err != nil {
 		return err
 	}
-	code := newCode()
+	code := newCode(codeDigits)
 	channel, to := a.reach(u)
 	now := a.has.Now()
 	c := Code{

@@ -296,3 +296,17 @@ func TestFiftyGuessesAreThree(t *testing.T) {
 	w.fifty(func() error { return w.acc.ResetByCode(ctx, "alice", wrong(code), "a new long password", here) }, account.ErrWrongCode)
 	w.want("the right code after fifty guesses", w.acc.ResetByCode(ctx, "alice", code, "a new long password", here), account.ErrWrongCode)
 }
+
+// T232: whatever somebody is called, the messages to them are counted together.
+func TestSpellingsOfANameAreOneAccount(t *testing.T) {
+	w := newWorld(t)
+	w.alice()
+	w.events()
+	for i, name := range []string{"alice", "ALICE", " alice ", "ａlice", "alice@example.com", "Alice@Example.COM", "alice"} {
+		w.clock.Forward(minute)
+		w.forgot(name)
+		if n := len(w.mail()); n != 1 && i < 5 || n != 0 && i >= 5 {
+			t.Errorf("request %d, as %q: %d messages", i+1, name, n)
+		}
+	}
+}

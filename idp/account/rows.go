@@ -12,8 +12,8 @@ type Purpose string
 const (
 	ForReset     Purpose = "reset"      // a link to choose a new password
 	ForResetCode Purpose = "reset-code" // six digits for the same, for programs
-	ForEmail     Purpose = "email"      // six digits to a new e-mail address
-	ForPhone     Purpose = "phone"      // six digits to a new number
+	ForEmail     Purpose = "email"      // eight digits to a new e-mail address
+	ForPhone     Purpose = "phone"      // eight digits to a new number
 	ForInvite    Purpose = "invite"     // a link to set up an account
 )
 

@@ -26,14 +26,18 @@ func random(n int) string {
 	return encode(b)
 }
 
-// newCode returns six random digits.
-func newCode() string {
+// newCode returns random digits, at most 18.
+func newCode(digits int) string {
+	bound := int64(1)
+	for range digits {
+		bound *= 10
+	}
 	// rand.Int fails only where crypto/rand.Read would end the program.
-	n, err := rand.Int(rand.Reader, big.NewInt(1_000_000))
+	n, err := rand.Int(rand.Reader, big.NewInt(bound))
 	if err != nil {
 		panic(fmt.Sprintf("account: random digits: %v", err))
 	}
-	return fmt.Sprintf("%06d", n)
+	return fmt.Sprintf("%0*d", digits, n)
 }
 
 // plainCode returns the digits of what somebody typed as a code: people copy

@@ -126,7 +126,7 @@ func (a *Accounts) deliver(ctx context.Context, s SignUp, keep func(context.Cont
 	if err != nil {
 		return err
 	}
-	m := Message{Kind: ConfirmSignUp, Channel: channel, To: to, Code: newCode(), Token: newToken(), Expires: s.Expires}
+	m := Message{Kind: ConfirmSignUp, Channel: channel, To: to, Code: newCode(codeDigits), Token: newToken(), Expires: s.Expires}
 	switch {
 	case !may:
 		// What is not sent cannot be guessed either, and what was sent before

@@ -367,3 +367,20 @@ func TestSignUpByPhone(t *testing.T) {
 	}
 	w.only(account.AlreadyRegistered)
 }
+
+// Whoever signs up with somebody's address again and again has no more tries for
+// it; its owner has the link.
+func TestTriesOfAnAddressAreCountedOverAllSignUps(t *testing.T) {
+	w := newWorld(t)
+	for range 2 {
+		v := wish("eve")
+		v.Email = "dana@example.com"
+		id, m := w.signUp(v)
+		for range 5 {
+			w.want("a guess", w.confirm(account.Confirmation{ID: id, Browser: browser, Code: wrong(m["code"])}), account.ErrWrongCode)
+		}
+	}
+	id, m := w.signUp(wish("dana"))
+	w.want("the right code", w.confirm(account.Confirmation{ID: id, Browser: browser, Code: m["code"]}), account.ErrTooManyTries)
+	w.must(w.confirm(account.Confirmation{Token: m["token"], Browser: browser}))
+}

@@ -96,7 +96,7 @@ func newWorld(t *testing.T, edit ...func(*account.Config, *pool.Config)) *world 
 	}
 	w.db = open(t, w.clock.Now)
 	w.pool = pool.New(pool.Parts{
-		Users: w.db.Users(), Groups: w.db.Groups(), Members: w.db.Members(), Tombstones: w.db.Tombstones(), Ender: w.db, Journal: w.db,
+		Users: w.db.Users(), Groups: w.db.Groups(), Members: w.db.Members(), Tombstones: w.db.Tombstones(), Hashes: w.db.Hashes(), Ender: w.db, Journal: w.db,
 		Hasher: w.hasher, Schema: pool.NewSchema(people), SignInWith: people.SignInWith, Now: w.clock.Now,
 	})
 	w.post = &post{db: w.db, only: []account.Channel{account.Email, account.Phone}}

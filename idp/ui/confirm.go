@@ -76,7 +76,7 @@ func (p *Pages) confirmForm(c waiting, typed httpx.Form) formPage {
 	case c.token == "":
 		f.Title, f.Lead = "Check your messages", "We have sent a code to "+reached(c.signUp)+". Type it in here, or follow the link that came with it."
 		f.Action = p.confirmPath(c.signUp.ID)
-		f.Inputs = []input{code(typed.Get("code"))}
+		f.Inputs = []input{code(typed.Get("code"), "Six digits")}
 		f.SecondAction, f.SecondButton = p.base+PathResend+"?id="+url.QueryEscape(c.signUp.ID), "Send it again"
 	case c.mine == "":
 		f.Lead = "You signed up in another browser. Type the password you have chosen there. If it was not you, close this page: nothing happens then."
@@ -88,6 +88,9 @@ func (p *Pages) confirmForm(c waiting, typed httpx.Form) formPage {
 	default:
 		f.Lead = "This makes your account."
 		f.Hidden = []Field{{"token", c.token}}
+	}
+	if c.mine != "" {
+		f.Hidden = append(f.Hidden, Field{"signup", c.signUp.ID}, Field{"next", c.signUp.Restart})
 	}
 	if c.name {
 		f.Lead = "Your address is confirmed. Choose another username."
@@ -116,6 +119,12 @@ func (p *Pages) ConfirmedSignUp(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	c, err := p.waiting(r, query.Get("id"), form.Get("token"))
+	if errors.Is(err, account.ErrLink) && p.wasOurs(r, form) {
+		return p.note(w, notePage{
+			Title: "This page has been used", Text: "Your sign-up is confirmed, or it has expired. If it is confirmed you can sign in.",
+			Link: link{form.Get("next"), "Continue"},
+		})
+	}
 	if err != nil {
 		return accountError(err)
 	}
@@ -170,7 +179,26 @@ func (p *Pages) Resend(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-func confirmStep(c waiting) string { return "confirm " + c.signUp.ID + " " + c.token }
+// wasOurs tells whether a form was made by us for a sign-up of this browser that
+// is over: the second click of a double click gets the way on, and not an error.
+func (p *Pages) wasOurs(r *http.Request, form httpx.Form) bool {
+	c := waiting{signUp: account.SignUp{ID: form.Get("signup"), Restart: form.Get("next")}, token: form.Get("token"), mine: "its"}
+	c.secret = p.BrowserSecret(r, c.signUp.ID)
+	if c.token != "" {
+		c.secret = p.BrowserSecret(r, linkID(c.token))
+	}
+	return c.signUp.ID != "" && c.signUp.Restart != "" && p.checkToken(form, c.secret, confirmStep(c)) == nil
+}
+
+// confirmStep is the step of the form tokens of a confirmation; where the way on
+// stands in the form, it is part of it, so that nobody else can write it.
+func confirmStep(c waiting) string {
+	step := "confirm " + c.signUp.ID + " " + c.token
+	if c.mine != "" {
+		step += " " + c.signUp.Restart
+	}
+	return step
+}
 
 // linkID is the id under which a browser that follows a link gets a secret.
 func linkID(token string) string {

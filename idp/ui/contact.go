@@ -92,7 +92,7 @@ func (p *Pages) contactCode(r *http.Request, c contact) formPage {
 	f := p.ownForm(r, c.path)
 	f.Title, f.Button = "Type in the code", "Confirm"
 	f.Lead = "We have sent you a message. When this is done you are signed out everywhere, and sign in again."
-	f.Inputs = []input{code("")}
+	f.Inputs = []input{code("", "Eight digits")}
 	f.Links = append(f.Links, link{p.base + c.path, "Ask for another code"})
 	return f
 }

@@ -3,6 +3,8 @@ package ui
 import (
 	"errors"
 	"net/http"
+	"unicode"
+	"unicode/utf8"
 
 	"gatehouse/idp/account"
 	"gatehouse/internal/httpx"
@@ -74,6 +76,9 @@ func (p *Pages) refuse(w http.ResponseWriter, f formPage, err error) error {
 			}
 		}
 		f.Problem = sentence(label + ": " + field.Reason)
+		if first, _ := utf8.DecodeRuneInString(field.Reason); unicode.IsUpper(first) {
+			f.Problem = sentence(field.Reason) // says what it is about
+		}
 		return p.form(w, f)
 	}
 	for _, c := range []struct {
@@ -125,8 +130,8 @@ func accountError(err error) error {
 	return err
 }
 
-func code(value string) input {
-	return input{Name: "code", Label: "Code", Type: "text", Auto: "one-time-code", Mode: "numeric", Required: true, Value: value, Hint: "Six digits"}
+func code(value, hint string) input {
+	return input{Name: "code", Label: "Code", Type: "text", Auto: "one-time-code", Mode: "numeric", Required: true, Value: value, Hint: hint}
 }
 
 func newPassword(label string) input {
