@@ -3,6 +3,10 @@
 #              tests again with the race detector, and drives a real browser
 # make lint    formatting, go vet, staticcheck, regal, known vulnerabilities
 # make e2e     only the tests from outside
+# make crash   kills the program 50 times on each store, at random moments, while
+#              people sign up, reset passwords and refresh, and holds it to what
+#              it had confirmed (make e2e: 15 times each); GATEHOUSE_CRASH_KILLS
+#              and GATEHOUSE_CRASH_SEED say how often and when
 # make bench   load against a bare reverse proxy, paired, and the cost of a
 #              decision beside OPA's own server; prints ratios, and the goals
 #              that are not met, in some 25 minutes
@@ -45,7 +49,7 @@ TESTSUM := $(CURDIR)/.build/testsum
 REGAL   := $(CURDIR)/.build/regal
 OPA     := $(CURDIR)/.build/opa
 
-.PHONY: build test lint bench e2e fmt unit race tools-test deps deps-e2e
+.PHONY: build test lint bench crash e2e fmt unit race tools-test deps deps-e2e
 .PHONY: lint-format lint-vet lint-staticcheck lint-rego lint-vulnerable bench-decide bench-load bench-micro profile
 
 build:
@@ -102,6 +106,12 @@ e2e: deps-e2e $(TESTSUM) e2e/node_modules/.package-lock.json
 	cd e2e
 	GATEHOUSE_E2E=1 go test -count=1 -timeout=15m -json ./... | $(TESTSUM) -name e2e -save $(RESULTS)/e2e.json
 
+crash:
+	.ci/deps ca-certificates postgresql
+	cd e2e
+	GATEHOUSE_E2E=1 GATEHOUSE_CRASH_KILLS=$${GATEHOUSE_CRASH_KILLS:-50} \
+	  go test -count=1 -timeout=20m -v -run TestNothingConfirmedIsLostAndNothingWorksTwice .
+
 e2e/node_modules/.package-lock.json: e2e/package.json e2e/package-lock.json | deps-e2e
 	cd e2e && npm ci --ignore-scripts --no-audit --no-fund
 
@@ -132,7 +142,7 @@ deps:
 	.ci/deps ca-certificates cc postgresql
 
 deps-e2e:
-	.ci/deps ca-certificates chromium npm
+	.ci/deps ca-certificates chromium npm postgresql
 
 $(TESTSUM): tools/go.mod $(wildcard tools/testsum/*.go)
 	mkdir -p $(RESULTS)
