@@ -71,10 +71,11 @@ func (b *agent) send(page *answer, pairs ...string) (*answer, error) {
 		f.values.Set(pairs[i], pairs[i+1])
 	}
 	f.values.Del("")
-	b.o.begin(f.action.Path)
-	return answered(b.v.try(http.MethodPost, f.action.String(), strings.NewReader(f.values.Encode()),
-		"Content-Type", "application/x-www-form-urlencoded", "Origin", f.action.Scheme+"://"+f.action.Host,
-		"Accept", "text/html,*/*;q=0.8", "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document", "Sec-Fetch-Site", "same-origin"))
+	return b.o.timed(f.action.Path, func() (*answer, error) {
+		return answered(b.v.try(http.MethodPost, f.action.String(), strings.NewReader(f.values.Encode()),
+			"Content-Type", "application/x-www-form-urlencoded", "Origin", f.action.Scheme+"://"+f.action.Host,
+			"Accept", "text/html,*/*;q=0.8", "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document", "Sec-Fetch-Site", "same-origin"))
+	})
 }
 
 // visit opens target, and sends the form that is there.
@@ -97,7 +98,8 @@ func (a *answer) unexpected(doing string) error {
 
 // token posts values to the token endpoint as a program does.
 func (o *ordeal) token(values url.Values) (*answer, error) {
-	o.begin(values.Get("grant_type"))
 	v := &visitor{client: &http.Client{Transport: o.web, CheckRedirect: noRedirects, Timeout: patience}}
-	return answered(v.try(http.MethodPost, o.tokenURL(), strings.NewReader(values.Encode()), "Content-Type", "application/x-www-form-urlencoded"))
+	return o.timed(values.Get("grant_type"), func() (*answer, error) {
+		return answered(v.try(http.MethodPost, o.tokenURL(), strings.NewReader(values.Encode()), "Content-Type", "application/x-www-form-urlencoded"))
+	})
 }

@@ -124,7 +124,11 @@ func (o *ordeal) letter(r *resident) bool {
 // that follows shows that it is not in between.
 func (o *ordeal) confirm(r *resident, b *agent, page string, answers ...string) error {
 	return o.persist(func(before bool) error {
-		a, err := b.visit(page, answers...)
+		a, err := b.open(page)
+		if err == nil && a.status == http.StatusOK {
+			o.gather()
+			a, err = b.send(a, answers...)
+		}
 		switch {
 		case err != nil:
 			return err

@@ -72,27 +72,32 @@ func fromEnv(t *testing.T, name string, usual uint64) uint64 {
 
 // Workers at once, for each kind of load.
 const (
-	lives   = 4
+	lives   = 6
 	holders = 3
+	// together is how many confirm at the same moment, if there are as many.
+	together = 4
 )
 
 // ordeal is a gatehouse that is killed, and all who use it meanwhile.
 type ordeal struct {
-	t        *testing.T
-	config   string
-	public   string
-	issuer   string
-	post     *postOffice
-	rows     *rows
-	web      *http.Transport
-	process  *process
-	over     atomic.Bool
-	begun    chan string // what somebody is about to ask, if anyone wants to know
+	t       *testing.T
+	config  string
+	public  string
+	issuer  string
+	post    *postOffice
+	rows    *rows
+	web     *http.Transport
+	process *process
+	over    atomic.Bool
+	begun   chan string // what somebody is about to ask, if anyone wants to know
 
 	mu       sync.Mutex
 	up       chan struct{} // closed while gatehouse answers
 	people   []*resident
 	happened map[string]int
+	took     map[string]time.Duration // by step, the last time
+	waiting  int                      // at gather
+	ready    chan struct{}            // closed when enough of them wait
 }
 
 // newOrdeal starts gatehouse on SQLite, or in a database of server.
@@ -101,6 +106,7 @@ func newOrdeal(t *testing.T, server *pgserver.Server) *ordeal {
 	port, dir := freePort(t), t.TempDir()
 	o := &ordeal{
 		t: t, config: filepath.Join(dir, "gatehouse.yaml"), post: openPostOffice(t), up: make(chan struct{}), web: transport(), begun: make(chan string), happened: map[string]int{},
+		took: map[string]time.Duration{}, ready: make(chan struct{}),
 		public: fmt.Sprintf("http://localhost:%d", port), issuer: fmt.Sprintf("http://127.0.0.1:%d", port),
 	}
 	o.web.MaxIdleConnsPerHost = lives + holders
@@ -162,27 +168,14 @@ func (o *ordeal) run(kills int, seed uint64) {
 	}
 }
 
-// steps are what is worth dying at, and how long each takes at most, more or
-// less: where a password is hashed, that takes longest.
-var steps = []struct {
-	begin string // a path, or a grant
-	takes time.Duration
-}{
-	{"/signup", 150 * time.Millisecond},
-	{"/signup/confirm", 20 * time.Millisecond},
-	{"/forgot", 20 * time.Millisecond},
-	{"/reset", 150 * time.Millisecond},
-	{"/login", 150 * time.Millisecond},
-	{"authorization_code", 20 * time.Millisecond},
-	{"refresh_token", 20 * time.Millisecond},
-}
+// steps are what is worth dying at: paths, and grants.
+var steps = []string{"/signup", "/signup/confirm", "/signup/confirm", "/forgot", "/reset", "/login", "authorization_code", "refresh_token"}
 
 // await waits for a random moment: one of three at any time, the others in the
 // middle of a step.
 func (o *ordeal) await(moments *rand.Rand) {
 	whenever := time.Duration(20+moments.IntN(600)) * time.Millisecond
-	step := steps[moments.IntN(len(steps))]
-	within := time.Duration(moments.Int64N(int64(step.takes)))
+	step, share := steps[moments.IntN(len(steps))], moments.Float64()
 	if moments.IntN(3) == 0 {
 		time.Sleep(whenever)
 		return
@@ -190,21 +183,50 @@ func (o *ordeal) await(moments *rand.Rand) {
 	for limit := time.After(2 * time.Second); ; {
 		select {
 		case begun := <-o.begun:
-			if begun == step.begin {
-				time.Sleep(within)
-				return
+			if begun != step {
+				continue
 			}
+			o.mu.Lock()
+			took := o.took[step]
+			o.mu.Unlock()
+			// A little longer than the last time, for it may be over by then.
+			time.Sleep(time.Duration(share * 1.3 * float64(took)))
+			return
 		case <-limit:
 			return
 		}
 	}
 }
 
-// begin says what somebody is about to ask.
-func (o *ordeal) begin(what string) {
+// timed does a step, says that it has begun, and remembers how long it took.
+func (o *ordeal) timed(step string, do func() (*answer, error)) (*answer, error) {
 	select {
-	case o.begun <- what:
+	case o.begun <- step:
 	default:
+	}
+	begin := time.Now()
+	a, err := do()
+	if err == nil {
+		o.mu.Lock()
+		o.took[step] = time.Since(begin)
+		o.mu.Unlock()
+	}
+	return a, err
+}
+
+// gather waits until several do the same at once, so that a death hits some of
+// them; not for long.
+func (o *ordeal) gather() {
+	o.mu.Lock()
+	ready := o.ready
+	if o.waiting++; o.waiting == together {
+		o.waiting, o.ready = 0, make(chan struct{})
+		close(ready)
+	}
+	o.mu.Unlock()
+	select {
+	case <-ready:
+	case <-time.After(time.Second):
 	}
 }
 
@@ -307,7 +329,8 @@ func (o *ordeal) settleUp() {
 }
 
 // crashProvider is the block of the provider: anybody may sign up, and nobody is
-// slowed down for coming from the same address as everybody else.
+// slowed down, neither for coming from the same address as everybody else nor for
+// sign-ins without an answer, which count as tries.
 func crashProvider(issuer string, mailPort int, postgres string) string {
 	store := ""
 	if postgres != "" {
@@ -317,7 +340,7 @@ func crashProvider(issuer string, mailPort int, postgres string) string {
   issuer: %s%s
   mail: { host: 127.0.0.1, port: %d, tls: none, from: no-reply@example.com }
   account: { sign_up: open, network_per_hour: 1000000 }
-  signin: { address_tries: 1000000, address_starts: 1000000 }
+  signin: { address_tries: 1000000, address_starts: 1000000, account_tries: 1000000 }
   bootstrap:
     users:
       - { username: %s0, email: h0@example.com, email_verified: true, password: %[5]s }
