@@ -67,6 +67,41 @@ func TestNobodyLearnsWhoHasAnAccount(t *testing.T) {
 	}
 }
 
+// What the store is asked does not tell either: try for try, also once both have
+// to wait.
+func TestAStrangersSignInAsksTheStoreAsMuch(t *testing.T) {
+	f := start(t, "", func(c *idp.Config) { c.SignIn.AddressTries = 1000 })
+	if err := f.p.Pool.Disable(t.Context(), f.userID("bob")); err != nil {
+		t.Fatal(err)
+	}
+	type work struct{ hashes, statements int64 }
+	try := func(name string) work {
+		page := f.browser().open(newRequest())
+		hashes, statements := f.p.Hasher.Calls(), f.db.Statements()
+		if a := f.browserOf(page).submit(page, name, "wrong password"); a.StatusCode != 422 {
+			t.Fatalf("%s: %d, want 422", name, a.StatusCode)
+		}
+		return work{f.p.Hasher.Calls() - hashes, f.db.Statements() - statements}
+	}
+	var waited bool
+	first := try("alice@example.com")
+	for n := range 8 {
+		want := try("alice")
+		waited = waited || want != first
+		for _, name := range []string{"malice", "malice@other.test", "bob"} {
+			if n == 0 {
+				try(strings.ToUpper(name)) // alice has had one more, by her address
+			}
+			if got := try(name); got != want || got.hashes != 1 || got.statements == 0 {
+				t.Errorf("try %d as %s: %+v, as alice %+v", n+2, name, got, want)
+			}
+		}
+	}
+	if !waited {
+		t.Error("alice never had to wait: this has tested half of it")
+	}
+}
+
 // browserOf returns a browser with the cookies that came with a page's flow.
 func (f *fixture) browserOf(page answer) *browser {
 	b := f.browser()

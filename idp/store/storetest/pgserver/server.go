@@ -29,29 +29,41 @@ type Server struct {
 }
 
 // keep runs the server until its standard input ends: $1 is the program, $2 the
-// directory. What is slow about keeping data safe is off, for there is none.
-const keep = `"$1" -D "$2/data" -k "$2" -c listen_addresses= -c fsync=off -c synchronous_commit=off \
-	-c full_page_writes=off -c max_connections=400 -c shared_buffers=64MB -c log_min_messages=fatal </dev/null >"$2/log" 2>&1 &
+// directory, the rest are settings.
+const keep = `program=$1 dir=$2
+shift 2
+"$program" -D "$dir/data" -k "$dir" -c listen_addresses= -c max_connections=400 -c shared_buffers=64MB \
+	-c log_min_messages=fatal "$@" </dev/null >"$dir/log" 2>&1 &
 pid=$!
 read -r _
 kill -INT "$pid"
 wait "$pid"
-rm -rf "$2"`
+rm -rf "$dir"`
 
-// Start makes and starts a server, in a minute at most. ErrMissing.
-func Start(ctx context.Context) (*Server, error) {
+// unsafe turns off what is slow about keeping data safe: tests have none.
+var unsafe = []string{"-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off"}
+
+// Start makes and starts a server, in a minute at most. It forgets everything
+// when the machine stops, and is fast. ErrMissing.
+func Start(ctx context.Context) (*Server, error) { return start(ctx, place(), unsafe) }
+
+// StartSafe is Start of a server that keeps data as one does that is in use: on
+// the disk, and written before it says so.
+func StartSafe(ctx context.Context) (*Server, error) { return start(ctx, "", nil) }
+
+func start(ctx context.Context, parent string, settings []string) (*Server, error) {
 	bin, err := programs()
 	if err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, startLimit)
 	defer cancel()
-	dir, err := os.MkdirTemp(place(), "gatehouse-pg-")
+	dir, err := os.MkdirTemp(parent, "gatehouse-pg-")
 	if err != nil {
 		return nil, fmt.Errorf("start PostgreSQL: %w", err)
 	}
 	s := &Server{Dir: dir}
-	if err := s.start(ctx, bin); err != nil {
+	if err := s.start(ctx, bin, settings); err != nil {
 		if s.hold == nil {
 			err = errors.Join(err, os.RemoveAll(dir))
 		}
@@ -60,7 +72,7 @@ func Start(ctx context.Context) (*Server, error) {
 	return s, nil
 }
 
-func (s *Server) start(ctx context.Context, bin string) error {
+func (s *Server) start(ctx context.Context, bin string, settings []string) error {
 	initdb := exec.CommandContext(ctx, filepath.Join(bin, "initdb"), "-D", filepath.Join(s.Dir, "data"), "-U", "postgres",
 		"-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync", "--no-instructions")
 	initdb.Dir = s.Dir
@@ -71,7 +83,7 @@ func (s *Server) start(ctx context.Context, bin string) error {
 		return fmt.Errorf("initdb: %w\n%s", err, out)
 	}
 	// It outlives ctx; the pipe ends it.
-	cmd := exec.Command("/bin/sh", "-c", keep, "sh", filepath.Join(bin, "postgres"), s.Dir)
+	cmd := exec.Command("/bin/sh", append([]string{"-c", keep, "sh", filepath.Join(bin, "postgres"), s.Dir}, settings...)...)
 	cmd.Dir = s.Dir
 	if err := unprivileged(cmd, s.Dir); err != nil {
 		return err
