@@ -33,7 +33,7 @@ type edge struct {
 var edges = []edge{
 	{"cmd/gatehouse/demo", "", "the demo application is an upstream like any other, and knows nothing of the gateway"},
 	{"cmd/gatehouse/...", "cmd/gatehouse/... proxy/... session/... policy/... idp/...", "the only place that knows both halves"},
-	{"bench", "", "load from outside: it measures the program, not its packages"},
+	{"bench", "idp/store/storetest/pgserver", "load from outside: it measures the program, not its packages; the server starts a database"},
 	{"bench/decide", "policy session", "one decision by itself, beside OPA's own server"},
 
 	{"proxy", "proxy/... policy session", "request → verdict: the chain is proxy → policy → session"},
@@ -107,7 +107,7 @@ var libraries = []outside{
 	{"github.com/gorilla/securecookie", "session/...", "sealed cookies belong to the session"},
 	{"github.com/go-webauthn/webauthn", "idp/mfa", "it is before 1.0: one place checks what it takes"},
 	{"github.com/boombuler/barcode", "idp/mfa", "one place draws"},
-	{"golang.org/x/crypto/argon2", "idp/password", "one place bounds what a hash may cost"},
+	{"golang.org/x/crypto/argon2", "idp/password bench", "one place bounds what a hash may cost; bench measures one alone"},
 	{"github.com/wneessen/go-mail", "idp/notify", "one place writes headers"},
 	{"golang.org/x/crypto/bcrypt", "idp/password", "one place bounds what a hash may cost"},
 	{"golang.org/x/crypto/scrypt", "idp/password", "one place bounds what a hash may cost"},

@@ -22,6 +22,12 @@ func (v values) config() string {
 	text := commonConfig + v.upstreams() + "routes:\n" + commonRoutes + v.moreRoutes() + lastRoute
 	if v.idp {
 		text += providerConfig
+		if v.users {
+			text += usersConfig
+		}
+		if v.postgres != "" {
+			text += fmt.Sprintf("  store: { postgres: %q }\n", v.postgres)
+		}
 	} else {
 		text += foreignConfig
 	}
@@ -36,7 +42,7 @@ func (v values) config() string {
 		"PUBLIC", v.public, "PORT", fmt.Sprint(v.port), "DIR", v.dir, "APP", v.app, "TOOLS", v.tools, "LOGIN", v.login,
 		"ISSUER", v.issuer, "PERSON_PASSWORD", personPassword, "PERSON", person, "MACHINE_SECRET", machineSecret,
 		"MACHINE", machine, "CERT", v.cert, "TOKEN_ISS", tokenIssuer, "TOKEN_AUD", tokenAudience,
-		"OUR_ID", loginClient, "OUR_SECRET", loginSecret, "ASSERTED", assertedHeaders,
+		"USERS_ID", usersClient, "USERS_SECRET", usersSecret, "USERS_BACK", usersBack, "OUR_ID", loginClient, "OUR_SECRET", loginSecret, "ASSERTED", assertedHeaders,
 	).Replace(text)
 }
 
@@ -101,6 +107,11 @@ const providerConfig = `idp:
       - { id: orders, name: Orders, scopes: [{ name: orders.read, description: Read orders }] }
     clients:
       - { id: MACHINE, secret: MACHINE_SECRET, grants: [client_credentials], scopes: [orders.read] }
+`
+
+// usersConfig goes on in the section clients of providerConfig.
+const usersConfig = `      - { id: USERS_ID, secret: USERS_SECRET, grants: [authorization_code, refresh_token], redirect_uris: ["USERS_BACK"], scopes: [openid] }
+  signin: { address_tries: 1000000, address_starts: 1000000 }
 `
 
 const foreignConfig = `login:

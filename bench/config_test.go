@@ -18,7 +18,7 @@ func valuesFor(s setup) values {
 }
 
 func TestGatehouseTakesEveryConfiguration(t *testing.T) {
-	for _, s := range []setup{{}, {idp: true}, {routes: 25}, {quiet: true}, {idp: true, quiet: true}} {
+	for _, s := range []setup{{}, {idp: true}, {routes: 25}, {quiet: true}, {idp: true, quiet: true}, {idp: true, users: true, postgres: "postgres://postgres@/bench?host=%2Ftmp"}} {
 		file := filepath.Join(t.TempDir(), "gatehouse.yaml")
 		if err := os.WriteFile(file, []byte(valuesFor(s).config()), 0o600); err != nil {
 			t.Fatal(err)

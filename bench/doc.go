@@ -21,14 +21,15 @@
 // It needs wrk (the load) and nginx (the application), both from Debian, and
 // Linux, as it reads /proc. Everything listens on 127.0.0.1, on free ports; it
 // ends what it started, by process id, and nothing else. It imports no package
-// of gatehouse: whatever binary takes the configuration can be measured, and
-// keys that one does not know make rows that are skipped.
+// of gatehouse but one that starts a private PostgreSQL: whatever binary takes the
+// configuration can be measured, and keys that one does not know make rows that
+// are skipped.
 //
 // main.go holds the plan, sections.go the parts of the table, and for each of
 // them there is a file of that name with its rows. paired.go runs rows in rounds
 // and says what a figure is, report.go prints. world.go holds what runs
 // meanwhile, bare.go the yardstick, application.go what stands behind it,
-// gateway.go and config.go the gateway, process.go programs with their CPU time
-// and memory. target.go, load.go, feed.go and http2.go ask; signin.go, people.go,
+// gateway.go and config.go the gateway, users.go one with people in it,
+// process.go programs with their CPU time and memory. target.go, load.go, feed.go and http2.go ask; signin.go, people.go,
 // issuer.go and tokens.go get the credentials to ask with.
 package main

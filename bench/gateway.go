@@ -20,6 +20,9 @@ type setup struct {
 	tls    bool // TLS, and so HTTP/2, in front
 	forget bool // no verified credential is remembered
 	other  bool // the build of -against
+	users  bool // many people may sign in from one address; a client for them
+	// postgres is the URL of the provider's database, "" for a file.
+	postgres string
 }
 
 // gateway is a running gatehouse with somebody to ask as.

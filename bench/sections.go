@@ -30,6 +30,8 @@ func sections() []section {
 		{"memory", "memory, in a process that has done nothing else", memory},
 		{"start", "from exec to the first answer, files in the page cache", starting},
 		{"revoke", "how long a session in use outlives its end", revoking},
+		{"passwords", "signing in with a password, against the cost of its hash alone", passwords},
+		{"refresh", "refresh tokens, each used once, on both kinds of database", refreshing},
 		{"import", "bringing people in from a file, JSON lines with hashes", importing},
 		{"builds", "this build, against that of -against", builds},
 		{"peers", "plain proxies without a login, against a bare proxy", peers},
