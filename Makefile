@@ -121,7 +121,7 @@ BENCH ?=
 bench: bench-decide bench-load
 
 bench-load:
-	.ci/deps wrk nginx
+	.ci/deps wrk nginx postgresql
 	go run ./bench $(BENCH)
 
 bench-decide: $(OPA)
