@@ -30,8 +30,8 @@ type console struct {
 
 const robotSecret = "robot-secret-0123456789-01234567"
 
-func startConsole(t *testing.T) *console {
-	f := start(t, "", func(c *idp.Config) {
+func startConsole(t *testing.T, edit ...func(*idp.Config)) *console {
+	f := start(t, "", append([]func(*idp.Config){func(c *idp.Config) {
 		c.Admin = &admin.Config{
 			Clients: []string{"web"},
 			Groups: map[string][]string{
@@ -45,7 +45,7 @@ func startConsole(t *testing.T) *console {
 			c.Bootstrap.Clients[i].Scopes = append(c.Bootstrap.Clients[i].Scopes, admin.Rights()...)
 		}
 		c.Bootstrap.Clients = append(c.Bootstrap.Clients, idp.ClientSeed{ID: "robot", Secret: robotSecret, Scopes: admin.Rights(), Revocation: true})
-	})
+	}}, edit...)...)
 	c := &console{fixture: f, schemas: jsonschema.NewCompiler()}
 	text, err := os.ReadFile("admin/openapi.yaml")
 	if err != nil {
@@ -295,6 +295,42 @@ func TestNobodyGetsMoreRightsThanTheyHave(t *testing.T) {
 	// What is not above him he may do.
 	if status, _ := c.asks(bob, "PUT", "/users/"+me+"/groups/staff", ""); status != http.StatusNoContent {
 		t.Errorf("put himself into staff: %d", status)
+	}
+}
+
+// A new user in a group is a change of who is in it: the right to make users is
+// not the right to open what a group opens.
+func TestNewUserInAGroupNeedsTheRightToGroups(t *testing.T) {
+	c := startConsole(t, func(c *idp.Config) { c.Admin.Groups["desk"] = []string{admin.UsersRead, admin.UsersWrite} })
+	bob := c.token("bob", "openid "+admin.UsersRead+" "+admin.UsersWrite)
+	status, out := c.asks(bob, "POST", "/users", `{"username":"mallory","password":"copper moss 17 kite","groups":["staff"]}`)
+	if status != http.StatusForbidden || out["error"] != "insufficient_scope" {
+		t.Errorf("a new member of staff: %d %v, want 403 insufficient_scope", status, out)
+	}
+	if status, _ := c.asks(bob, "POST", "/users", `{"username":"mallory","password":"copper moss 17 kite"}`); status != http.StatusCreated {
+		t.Errorf("a new user in no group: %d, want 201", status)
+	}
+	// Nor is a token for users alone, of somebody who has the right to groups.
+	alice := c.token("alice", "openid "+admin.UsersWrite)
+	if status, _ := c.asks(alice, "POST", "/users", `{"username":"trent","password":"copper moss 17 kite","groups":["staff"]}`); status != http.StatusForbidden {
+		t.Errorf("by a token without groups: %d, want 403", status)
+	}
+}
+
+// A client that the configuration lets administer, and that is not there, is not
+// for the first who makes one of its name.
+func TestAbsentAdministratingClientIsNotForTheTaking(t *testing.T) {
+	c := startConsole(t, func(c *idp.Config) {
+		c.Admin.Machines["nightly"] = []string{"all"}
+		c.Admin.Clients = append(c.Admin.Clients, "console")
+	})
+	bob := c.token("bob", "openid "+admin.ClientsWrite)
+	for _, id := range []string{"nightly", "console"} {
+		body := `{"client_id":"` + id + `","grants":["authorization_code"],"redirect_uris":["https://evil.example/"],"scopes":["openid","admin.users.write"]}`
+		status, out := c.asks(bob, "POST", "/clients", body)
+		if status != http.StatusForbidden || out["error"] != "above_own_rights" {
+			t.Errorf("make %s: %d %v, want 403 above_own_rights", id, status, out)
+		}
 	}
 }
 

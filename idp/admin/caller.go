@@ -71,6 +71,17 @@ func (h *Handler) rightsOf(ctx context.Context, userID string) (rights, error) {
 	return set, nil
 }
 
+// may refuses what needs a right that this token does not carry.
+func (w caller) may(right string) error {
+	if w.rights[right] {
+		return nil
+	}
+	return &httpx.Error{
+		Status: http.StatusForbidden, Code: "insufficient_scope", Public: "this needs the right " + right,
+		Challenge: `Bearer realm="gatehouse", error="insufficient_scope", scope="` + right + `"`,
+	}
+}
+
 // mayChange refuses to touch a user who has a right that the caller lacks:
 // whoever sets that person's password has that right the next minute.
 func (c *call) mayChange(userID string) error {

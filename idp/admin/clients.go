@@ -131,6 +131,10 @@ func addClient(c *call) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
+	// Also of one that the configuration names and that is not there (any more).
+	if err := c.mayTouchClient(n.ID); err != nil {
+		return reply{}, err
+	}
 	if err := c.mayRegister(n); err != nil {
 		return reply{}, err
 	}

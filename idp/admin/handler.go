@@ -135,11 +135,8 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, path string) er
 	if err != nil {
 		return err
 	}
-	if !who.rights[op.right] {
-		return &httpx.Error{
-			Status: http.StatusForbidden, Code: "insufficient_scope", Public: "this needs the right " + op.right,
-			Challenge: `Bearer realm="gatehouse", error="insufficient_scope", scope="` + op.right + `"`,
-		}
+	if err := who.may(op.right); err != nil {
+		return err
 	}
 	query, err := httpx.ParseForm(r.URL.RawQuery)
 	if err != nil {

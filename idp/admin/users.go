@@ -122,10 +122,16 @@ type newUserJSON struct {
 	Groups        []string          `json:"groups"`
 }
 
+// addUser makes a user. Groups besides are a change of who is in them.
 func addUser(c *call) (reply, error) {
 	var in newUserJSON
 	if err := c.body(&in); err != nil {
 		return reply{}, err
+	}
+	if len(in.Groups) > 0 {
+		if err := c.caller.may(GroupsWrite); err != nil {
+			return reply{}, err
+		}
 	}
 	for _, g := range in.Groups {
 		if err := c.mayFill(g); err != nil {
