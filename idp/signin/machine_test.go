@@ -51,10 +51,7 @@ func newHouse(t *testing.T, edits ...func(*mfa.Config)) *house {
 	h := &house{T: t, clock: storetest.NewClock(), mail: &outbox{}}
 	h.db = storetest.Open(t, h.clock.Now)
 	sealer := storetest.Sealer(t)
-	h.people = pool.New(pool.Parts{
-		Users: h.db.Users(), Groups: h.db.Groups(), Members: h.db.Members(), Tombstones: h.db.Tombstones(), Hashes: h.db.Hashes(), Ender: h.db,
-		Journal: h.db, Hasher: password.New(password.Options{}), Now: h.clock.Now,
-	})
+	h.people = h.pool(nil)
 	var mc mfa.Config
 	mc.Defaults()
 	mc.Devices.Defaults()
@@ -79,6 +76,15 @@ func newHouse(t *testing.T, edits ...func(*mfa.Config)) *house {
 	}
 	h.enrol()
 	return h
+}
+
+// pool returns the people of the house, who sign in with those kinds of names;
+// nil for every kind.
+func (h *house) pool(names []string) *pool.Pool {
+	return pool.New(pool.Parts{
+		Users: h.db.Users(), Groups: h.db.Groups(), Members: h.db.Members(), Tombstones: h.db.Tombstones(), Hashes: h.db.Hashes(), Ender: h.db,
+		Journal: h.db, Hasher: password.New(password.Options{}), SignInWith: names, Now: h.clock.Now,
+	})
 }
 
 func (h *house) must(err error) {
@@ -432,6 +438,22 @@ func TestPasswordSetByOthersEnds(t *testing.T) {
 	h.clock.Forward(time.Second)
 	if _, err := h.give(h.start(signin.Ask{}), signin.Password{Username: "bob", Password: "temporary password"}); !errors.Is(err, signin.ErrResetRequired) {
 		t.Errorf("after a day = %v, want ErrResetRequired", err)
+	}
+}
+
+// The password that somebody else has set is not chosen again, whatever people
+// sign in with.
+func TestGivenPasswordIsNotChosenAgain(t *testing.T) {
+	for _, names := range [][]string{nil, {pool.ByEmail}} {
+		h := newHouse(t)
+		h.people = h.pool(names)
+		h.machine.Pool = h.people
+		h.must(h.people.SetPassword(t.Context(), h.person("bob").ID, "temporary password", pool.ForceChangePassword))
+		id := h.start(signin.Ask{})
+		h.to(id, signin.Password{Username: "bob@example.com", Password: "temporary password"}, signin.StepNewPassword)
+		if _, err := h.give(id, signin.NewPassword{Password: "temporary password"}); !errors.Is(err, signin.ErrPassword) {
+			t.Errorf("signing in with %v, the given one again = %v, want ErrPassword", names, err)
+		}
 	}
 }
 

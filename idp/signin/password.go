@@ -131,8 +131,9 @@ func (m *Machine) newPassword(ctx context.Context, w *walk, a NewPassword) error
 	if err := m.count(ctx, w); err != nil {
 		return err
 	}
-	// The old one is known to whoever has set it, or stolen it.
-	_, err := m.Pool.CheckPassword(ctx, w.user.Username, a.Password)
+	// The old one is known to whoever has set it, or stolen it. It is looked at
+	// by the person, as not every name is one to sign in with.
+	err := m.Pool.VerifyPassword(ctx, w.user, a.Password)
 	if err == nil {
 		return fmt.Errorf("%w: choose one that is not the one you were given", ErrPassword)
 	}
