@@ -35,6 +35,11 @@ const (
 	// contactTries is how many codes to new addresses a person may try in an
 	// hour, however many were sent.
 	contactTries = 10
+	// sprayTries is how many wrong codes of sign-ups by e-mail are taken in an hour
+	// from everybody together. Five tries are few for one code of six digits, but
+	// not for whoever signs up a million times, each time from another network for
+	// another address of the domain that a rule trusts. Links go on.
+	sprayTries = 200
 	// pause is how long somebody waits before the same is sent once more.
 	pause = time.Minute
 	hour  = time.Hour
@@ -128,13 +133,22 @@ func (a *Accounts) network(ctx context.Context, what string, from netip.Addr) er
 
 // raise counts one more of what parts name.
 func (a *Accounts) raise(ctx context.Context, window time.Duration, parts ...string) (int, time.Time, error) {
-	// What people typed does not become the text of a row.
-	key := encode(a.digest(append([]string{"limit"}, parts...)...))
-	n, ends, err := a.has.Limits.Raise(ctx, key, a.has.Now(), window)
+	n, ends, err := a.has.Limits.Raise(ctx, a.limitKey(parts), a.has.Now(), window)
 	if err != nil {
 		return 0, time.Time{}, fmt.Errorf("count request: %w", err)
 	}
 	return n, ends, nil
+}
+
+// lower takes back one of what parts name.
+func (a *Accounts) lower(ctx context.Context, parts ...string) error {
+	return a.has.Limits.Lower(ctx, a.limitKey(parts))
+}
+
+// limitKey is the key of a count: what people typed does not become the text of
+// a row.
+func (a *Accounts) limitKey(parts []string) string {
+	return encode(a.digest(append([]string{"limit"}, parts...)...))
 }
 
 // mayWrite counts a message of one sort to one account or address, and reports

@@ -91,7 +91,7 @@ func (a *Accounts) proved(ctx context.Context, c Confirmation) (SignUp, error) {
 		if err != nil {
 			return SignUp{}, err
 		}
-		if err := a.countSignUp(ctx, s.ID); err != nil {
+		if err := a.countCode(ctx, s); err != nil {
 			return SignUp{}, err
 		}
 		if n > addressTries {
@@ -100,7 +100,10 @@ func (a *Accounts) proved(ctx context.Context, c Confirmation) (SignUp, error) {
 		if !same(a.hashCode(purposeSignUp, s.ID, to, plainCode(c.Code)), s.CodeHash) {
 			return SignUp{}, ErrWrongCode
 		}
-		return s, nil
+		if s.Email == "" {
+			return s, nil
+		}
+		return s, a.lower(ctx, sprayed...)
 	}
 	s, err := a.PendingLink(ctx, c.Token)
 	if err != nil || s.From(c.Browser) {
@@ -114,6 +117,21 @@ func (a *Accounts) proved(ctx context.Context, c Confirmation) (SignUp, error) {
 		return SignUp{}, ErrWrongPassword
 	}
 	return s, err
+}
+
+// sprayed names the count of wrong codes of everybody.
+var sprayed = []string{"try", string(purposeSignUp)}
+
+// countCode counts an answer with a code: to this sign-up, and to all together.
+func (a *Accounts) countCode(ctx context.Context, s SignUp) error {
+	if err := a.countSignUp(ctx, s.ID); err != nil || s.Email == "" {
+		return err
+	}
+	n, _, err := a.raise(ctx, hour, sprayed...)
+	if err == nil && n > sprayTries {
+		err = ErrTooManyTries
+	}
+	return err
 }
 
 func (a *Accounts) countSignUp(ctx context.Context, id string) error {

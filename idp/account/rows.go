@@ -107,4 +107,6 @@ type Limits interface {
 	// Raise counts one more for key in one statement and returns how many there
 	// are within a window that began with the first, and when that ends.
 	Raise(ctx context.Context, key string, now time.Time, window time.Duration) (int, time.Time, error)
+	// Lower takes back one that turned out not to count, in one statement.
+	Lower(ctx context.Context, key string) error
 }

@@ -2,6 +2,7 @@ package account_test
 
 import (
 	"errors"
+	"net/netip"
 	"strconv"
 	"testing"
 	"time"
@@ -109,6 +110,38 @@ func TestTriesSurviveResendAndRestart(t *testing.T) {
 	w.want("right, too late", w.confirm(account.Confirmation{ID: id, Browser: browser, Code: m["code"]}), account.ErrTooManyTries)
 	// The link cannot be guessed.
 	w.must(w.confirm(account.Confirmation{Token: m["token"], Browser: browser}))
+}
+
+// S22: six digits are guessed by whoever may guess at many sign-ups, each from
+// another network for another address of one domain. All wrong codes of an hour
+// count together; then links alone confirm.
+func TestCodesSprayedOverManySignUps(t *testing.T) {
+	w := newWorld(t, func(c *account.Config, _ *pool.Config) { c.NetworkPerHour = 1 })
+	var id string
+	var m map[string]string
+	next := netip.MustParseAddr("2001:db8::1")
+	another := func(n int) {
+		v := wish("dana" + strconv.Itoa(n))
+		b := next.As16()
+		b[6], b[7] = byte(n>>8), byte(n)
+		v.From = netip.AddrFrom16(b)
+		id, m = w.signUp(v)
+	}
+	n := 0
+	for err := error(nil); !errors.Is(err, account.ErrTooManyTries); n++ {
+		if n%5 == 0 {
+			another(n / 5)
+		}
+		if err = w.confirm(account.Confirmation{ID: id, Browser: browser, Code: wrong(m["code"])}); err == nil || n > 300 {
+			t.Fatalf("guess %d at the codes of an hour = %v, want ErrTooManyTries", n, err)
+		}
+	}
+	another(1000)
+	w.want("the right code of another", w.confirm(account.Confirmation{ID: id, Browser: browser, Code: m["code"]}), account.ErrTooManyTries)
+	w.must(w.confirm(account.Confirmation{Token: m["token"], Browser: browser}))
+	another(1001)
+	w.clock.Forward(61 * minute)
+	w.must(w.confirm(account.Confirmation{ID: id, Browser: browser, Code: m["code"]}))
 }
 
 func TestResendIsBoundedSilently(t *testing.T) {

@@ -27,6 +27,7 @@ const (
 			n = CASE WHEN account_limit.ends <= $3 THEN 1 ELSE account_limit.n + 1 END,
 			ends = CASE WHEN account_limit.ends <= $3 THEN excluded.ends ELSE account_limit.ends END
 		RETURNING n, ends`
+	qLimitLower  = `UPDATE account_limit SET n = n - 1 WHERE limit_key = $1 AND n > 0`
 	qLimitNobody = `INSERT INTO account_limit (limit_key, n, ends) VALUES ('', 1, $1)
 		ON CONFLICT (limit_key) DO UPDATE SET n = account_limit.n + 1, ends = excluded.ends`
 )
@@ -101,6 +102,13 @@ func (s accountLimits) Raise(ctx context.Context, key string, now time.Time, win
 		return 0, time.Time{}, fmt.Errorf("raise count: %w", err)
 	}
 	return n, at(ends), nil
+}
+
+func (s accountLimits) Lower(ctx context.Context, key string) error {
+	if _, err := s.db.exec(ctx, qLimitLower, key); err != nil {
+		return fmt.Errorf("lower count: %w", err)
+	}
+	return nil
 }
 
 // PretendMessage is as much work as taking a message into the outbox with its

@@ -166,4 +166,11 @@ func limits(t *testing.T, s Store) {
 	if n, _, err = s.AccountLimits().Raise(ctx, "other", t0, time.Hour); err != nil || n != 1 {
 		t.Errorf("another key: %d, %v", n, err)
 	}
+	for range 3 {
+		must(t, s.AccountLimits().Lower(ctx, "other"))
+	}
+	must(t, s.AccountLimits().Lower(ctx, "nobody raised"))
+	if n, _, err = s.AccountLimits().Raise(ctx, "other", t0, time.Hour); err != nil || n != 1 {
+		t.Errorf("after more was taken back than there was: %d, %v", n, err)
+	}
 }
