@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"gatehouse/idp"
 	"gatehouse/idp/mfa"
 )
 
@@ -45,4 +46,26 @@ func TestResetLeavesSecondFactors(t *testing.T) {
 	if err != nil || !set.Has(mfa.TOTP) {
 		t.Errorf("after the reset the factors are %v, %v", set.Factors, err)
 	}
+}
+
+// T238, S24: where codes of a second factor and new passwords go is not changed,
+// nor an account deleted, by who has a second factor and was not asked for it
+// because the browser is remembered.
+func TestRememberedBrowserChangesNoAddress(t *testing.T) {
+	m := startMailed(t, "", func(c *idp.Config) { c.MFA.Devices.Remember = "optional" })
+	phone, _ := m.setUpApp(m.browser())
+	b := m.browser()
+	b.fill(b.half(newRequest()), "code", phone.code(), "trust", "yes").location(t)
+	b.want(b.get(m.issuer+"/account/email"), 200, `name="email"`)
+	b.signIn(newRequest("prompt", "login"))
+	for _, path := range []string{"/account/email", "/account/email?step=code", "/account/delete"} {
+		to := b.next(b.get(m.issuer + path))
+		b.want(to, 200, `name="code"`)
+		b.want(to, 200, "Enter your code")
+	}
+	to := b.next(b.get(m.issuer + "/account/email"))
+	if at := b.fill(to, "code", phone.code(), "trust", "").location(t); at.Path != "/account/email" {
+		t.Fatalf("after the factor: %s", at)
+	}
+	b.want(b.get(m.issuer+"/account/email"), 200, `name="email"`)
 }

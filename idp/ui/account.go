@@ -197,7 +197,7 @@ func (p *Pages) Leave(w http.ResponseWriter, r *http.Request) error {
 	if !p.deps.Accounts.DeleteOpen() {
 		return accountError(account.ErrClosed)
 	}
-	return p.member(recent, func(w http.ResponseWriter, r *http.Request, u pool.User, _ sso.Session) error {
+	return p.guarded(func(w http.ResponseWriter, r *http.Request, u pool.User, _ sso.Session) error {
 		return p.form(w, p.leaveForm(r, u))
 	})(w, r)
 }
@@ -216,8 +216,11 @@ func (p *Pages) leaveForm(r *http.Request, u pool.User) formPage {
 
 // Left deletes the account: POST /account/delete.
 func (p *Pages) Left(w http.ResponseWriter, r *http.Request) error {
-	u, _, form, err := p.own(w, r, PathDelete, recent)
+	u, session, form, err := p.own(w, r, PathDelete, recent)
 	if err != nil {
+		return err
+	}
+	if err := p.proved(w, r, u, session); err != nil {
 		return err
 	}
 	if err := p.deps.Accounts.Delete(p.actor(r, u.Username), u, form.Get("password")); err != nil {

@@ -72,7 +72,7 @@ func (p *Pages) contact(w http.ResponseWriter, r *http.Request, c contact) error
 	if err != nil {
 		return err
 	}
-	return p.member(recent, func(w http.ResponseWriter, r *http.Request, u pool.User, _ sso.Session) error {
+	return p.guarded(func(w http.ResponseWriter, r *http.Request, u pool.User, _ sso.Session) error {
 		if query.Get("step") == "code" {
 			return p.form(w, p.contactCode(r, c))
 		}
@@ -101,8 +101,11 @@ func (p *Pages) changeContact(w http.ResponseWriter, r *http.Request, c contact)
 	if !p.deps.Accounts.Can(c.channel) {
 		return accountError(account.ErrClosed)
 	}
-	u, _, form, err := p.own(w, r, c.path, recent)
+	u, session, form, err := p.own(w, r, c.path, recent)
 	if err != nil {
+		return err
+	}
+	if err := p.proved(w, r, u, session); err != nil {
 		return err
 	}
 	ctx := p.actor(r, u.Username)

@@ -65,6 +65,38 @@ func (p *Pages) visitor(w http.ResponseWriter, r *http.Request, fresh time.Durat
 	return pool.User{}, sso.Session{}, p.begin(w, r, ask)
 }
 
+// guarded makes a page a member's who has signed in recently and has shown a
+// second factor, if there is one: it changes where codes of a second factor and
+// new passwords go, or ends the account.
+func (p *Pages) guarded(page func(http.ResponseWriter, *http.Request, pool.User, sso.Session) error) func(http.ResponseWriter, *http.Request) error {
+	return p.member(recent, func(w http.ResponseWriter, r *http.Request, u pool.User, s sso.Session) error {
+		err := p.proved(w, r, u, s)
+		if errors.Is(err, errAnswered) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		return page(w, r, u, s)
+	})
+}
+
+// proved demands that the second factor of u, if there is one, was shown in s: a
+// remembered browser is none. A look at the page is answered with the way to the
+// factor, and errAnswered; a form is refused.
+func (p *Pages) proved(w http.ResponseWriter, r *http.Request, u pool.User, s sso.Session) error {
+	set, err := p.deps.Factors.Of(r.Context(), u.ID)
+	if err != nil || !set.Enrolled() || signin.Satisfies(s.AMR) {
+		return err
+	}
+	if r.Method == http.MethodPost {
+		return signInAgain()
+	}
+	return p.begin(w, r, signin.Ask{
+		For: signin.ForAccount, App: accountApp, Restart: r.URL.RequestURI(), Strong: true, Known: known(s),
+	})
+}
+
 // present returns who has signed in from the browser that sent r. Without a
 // session, or for a session whose user is gone or disabled, both are zero.
 func (p *Pages) present(r *http.Request) (pool.User, sso.Session, error) {
