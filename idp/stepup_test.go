@@ -134,6 +134,25 @@ func TestStepUpWithoutAFactor(t *testing.T) {
 	}
 }
 
+// T238: a factor is set up by who has just signed in, whoever asks for it: a
+// client's demand is no way around the password for whoever finds an open browser.
+func TestStepUpSetsNothingUpInAnOldSession(t *testing.T) {
+	f := start(t, "")
+	b, r := f.browser(), newRequest("claims", essentialACR)
+	b.signIn(newRequest())
+	f.later(11 * time.Minute)
+	page := b.next(b.get(f.authorizeURL(r)))
+	if !strings.Contains(page.body, `name="password"`) {
+		t.Fatalf("an old session without a factor is asked for %s", page.body)
+	}
+	page = b.next(b.submit(page, "alice", password))
+	phone := page.appOf(f)
+	page = b.next(b.fill(page, "code", phone.code()))
+	if id := claims(t, f.redeem(b.fill(page).location(t), r).text("id_token")); id["acr"] != signin.ACR {
+		t.Errorf("after sign-in and set-up: acr %v", id["acr"])
+	}
+}
+
 func TestDiscoveryTellsOfSecondFactors(t *testing.T) {
 	for mode, want := range map[string]int{"optional": 1, "off": 0} {
 		f := start(t, "", func(c *idp.Config) { c.MFA.Mode = mode })

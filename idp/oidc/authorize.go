@@ -153,6 +153,10 @@ const (
 // an older one begins with the password again.
 const factorAlone = time.Hour
 
+// setUpFresh is how old a sign-in may be that a second factor is set up in, as on
+// the person's own page: whoever found an open browser must not add a factor.
+const setUpFresh = 10 * time.Minute
+
 // next is the one place that decides between "sign in first" and "here is a
 // code". Every way to an authorization code ends here.
 func (h *Handler) next(w http.ResponseWriter, r *http.Request, c client.Client, req *Request, v *visitor) error {
@@ -209,9 +213,17 @@ func (h *Handler) ask(r *http.Request, c client.Client, req *Request) signin.Ask
 	}
 }
 
-// stepUp asks who is signed in for a second factor, and for nothing else.
+// stepUp asks who is signed in for a second factor, and for nothing else; who has
+// none to show, and has not just signed in, for everything.
 func (h *Handler) stepUp(w http.ResponseWriter, r *http.Request, c client.Client, req *Request, v *visitor) error {
 	ask := h.ask(r, c, req)
+	set, err := h.Machine.Factors.Of(r.Context(), v.user.ID)
+	if err != nil {
+		return unavailable(err)
+	}
+	if !set.Enrolled() && h.Now().Sub(v.session.AuthTime) > setUpFresh {
+		return h.begin(w, r, req, ask)
+	}
 	ask.Known = &signin.Known{Session: v.session.ID, UserID: v.user.ID, AuthTime: v.session.AuthTime, AMR: v.session.AMR}
 	return h.begin(w, r, req, ask)
 }
