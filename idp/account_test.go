@@ -268,7 +268,7 @@ func TestSignUpTellsNobodyWhoIsKnown(t *testing.T) {
 	if got != want {
 		t.Errorf("a known address:\n%+v\nwant\n%+v", got, want)
 	}
-	if l := m.mail("alice@example.com"); l.code() != "" || l.link() != "" || !strings.Contains(l.text, "account") {
+	if l := m.mail("Alice@example.com"); l.code() != "" || l.link() != "" || !strings.Contains(l.text, "account") {
 		t.Errorf("the owner of the address got %+v", l)
 	}
 	if got := sign("other@example.com", "alice"); got != want {

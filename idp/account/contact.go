@@ -96,7 +96,7 @@ func (a *Accounts) ask(ctx context.Context, k contact, u pool.User, to string) e
 	case !may:
 		// What is not sent cannot be guessed either.
 	case owner.ID != "" && owner.ID != u.ID:
-		m = Message{Kind: AlreadyRegistered, Channel: k.channel, To: to, UserID: owner.ID, Username: owner.Username}
+		m = alreadyRegistered(owner, k.channel)
 	default:
 		c.CodeHash = a.hashCode(k.purpose, u.ID, to, code)
 	}

@@ -132,7 +132,7 @@ func (a *Accounts) deliver(ctx context.Context, s SignUp, keep func(context.Cont
 		// What is not sent cannot be guessed either, and what was sent before
 		// still works.
 	case known.ID != "":
-		m = Message{Kind: AlreadyRegistered, Channel: channel, To: to, UserID: known.ID, Username: known.Username}
+		m = alreadyRegistered(known, channel)
 		s.CodeHash, s.LinkHash = nil, nil
 	default:
 		s.CodeHash, s.LinkHash = a.hashCode(purposeSignUp, s.ID, to, m.Code), a.hashLink(purposeSignUp, m.Token)
@@ -150,6 +150,16 @@ func (a *Accounts) deliver(ctx context.Context, s SignUp, keep func(context.Cont
 		return fmt.Errorf("sign up: %w", err)
 	}
 	return nil
+}
+
+// alreadyRegistered tells the owner of an address, at the address as they have it:
+// what a stranger typed may be another mailbox whose name only reads the same.
+func alreadyRegistered(owner pool.User, channel Channel) Message {
+	m := Message{Kind: AlreadyRegistered, Channel: channel, To: owner.Email, UserID: owner.ID, Username: owner.Username}
+	if channel == Phone {
+		m.To = owner.Phone
+	}
+	return m
 }
 
 // Resend sends what belongs to a sign-up once more, to the browser that signed

@@ -288,7 +288,7 @@ func TestSignUpIsTheSameForKnownAddresses(t *testing.T) {
 	v.Email = "Alice@Example.com"
 	known := w.work(sign(v))
 	m := w.only(account.AlreadyRegistered)
-	if m["to"] != v.Email || m["code"] != "" || m["token"] != "" {
+	if m["to"] != "alice@example.com" || m["code"] != "" || m["token"] != "" {
 		t.Errorf("notice = %v", m)
 	}
 	v = wish("alice")
@@ -311,6 +311,30 @@ func TestSignUpIsTheSameForKnownAddresses(t *testing.T) {
 	w.clock.Forward(2 * minute)
 	if fresh := w.work(func() { w.must(w.acc.Resend(ctx, idDana, browser)) }); fresh != again {
 		t.Errorf("Resend: unknown %v, known %v", fresh, again)
+	}
+}
+
+// T231, T243: an address that only reads like somebody's may be another mailbox;
+// who has it learns neither that there is an account nor its name.
+func TestTheOwnerIsToldAtTheOwnAddress(t *testing.T) {
+	w := newWorld(t)
+	w.alice()
+	bob := w.add(pool.NewUser{Username: "bob", Email: "bob@example.com", EmailVerified: true, Password: pass})
+	w.events()
+	v := wish("eve")
+	for _, twin := range []string{"ALICE@example.com", "\uff41lice@example.com", "alice@e\uff58ample.com"} {
+		v.Email = twin
+		_, err := w.acc.SignUp(t.Context(), v)
+		w.must(err)
+		if m := w.only(account.AlreadyRegistered); m["to"] != "alice@example.com" {
+			t.Errorf("a sign-up with %q told %q", twin, m["to"])
+		}
+	}
+	w.must(w.acc.AskEmail(t.Context(), bob, "\uff41lice@example.com"))
+	for _, m := range w.mail() {
+		if m["kind"] == string(account.AlreadyRegistered) && m["to"] != "alice@example.com" {
+			t.Errorf("a change of address told %q", m["to"])
+		}
 	}
 }
 
