@@ -40,6 +40,10 @@ const (
 	// not for whoever signs up a million times, each time from another network for
 	// another address of the domain that a rule trusts. Links go on.
 	sprayTries = 200
+	// nameTries is how many usernames whoever has shown an address may try in an
+	// hour: more than people need who look for a free one, and too few to go
+	// through a list of names for those that are taken.
+	nameTries = 20
 	// pause is how long somebody waits before the same is sent once more.
 	pause = time.Minute
 	hour  = time.Hour

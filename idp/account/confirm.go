@@ -37,6 +37,13 @@ func (a *Accounts) Confirm(ctx context.Context, c Confirmation) (pool.User, Sign
 		return pool.User{}, SignUp{}, err
 	}
 	if c.Username != "" {
+		n, _, err := a.raise(ctx, hour, "name", s.ID)
+		if err != nil {
+			return pool.User{}, SignUp{}, err
+		}
+		if n > nameTries {
+			return pool.User{}, SignUp{}, ErrTooManyTries
+		}
 		s.Username = c.Username
 	}
 	n := s.user()

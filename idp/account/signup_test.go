@@ -230,6 +230,27 @@ func TestTakenNameIsToldAfterTheProofAlone(t *testing.T) {
 	}
 }
 
+// One address that was shown is no key to the list of all usernames.
+func TestTakenNamesAreNotListed(t *testing.T) {
+	w := newWorld(t)
+	w.alice()
+	_, m := w.signUp(wish("dana"))
+	told := 0
+	for range 50 {
+		var taken *account.NameTakenError
+		if err := w.confirm(account.Confirmation{Token: m["token"], Browser: browser, Username: "alice"}); errors.As(err, &taken) {
+			told++
+		} else if !errors.Is(err, account.ErrTooManyTries) {
+			t.Fatalf("a taken name = %v", err)
+		}
+	}
+	if told != 20 {
+		t.Errorf("told of %d taken names in an hour, want 20", told)
+	}
+	w.clock.Forward(61 * minute)
+	w.must(w.confirm(account.Confirmation{Token: m["token"], Browser: browser, Username: "dana2"}))
+}
+
 func TestAddressThatWasVerifiedMeanwhileIsTaken(t *testing.T) {
 	w := newWorld(t)
 	id, m := w.signUp(wish("dana"))
