@@ -2,6 +2,7 @@ package pool
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -76,6 +77,9 @@ func filled(attributes map[string]string) map[string]string {
 // insert stores a new user with its memberships and its event.
 func (p *Pool) insert(ctx context.Context, u User, groups []string) error {
 	err := p.has.Journal.InTx(ctx, func(ctx context.Context) error {
+		if err := p.checkNotAnID(ctx, u); err != nil {
+			return err
+		}
 		if err := p.has.Users.Insert(ctx, u, u.keys()); err != nil {
 			return err
 		}
@@ -91,6 +95,29 @@ func (p *Pool) insert(ctx context.Context, u User, groups []string) error {
 	})
 	if err != nil {
 		return fmt.Errorf("add user %q: %w", u.Username, err)
+	}
+	return nil
+}
+
+// checkNotAnID returns ErrExists when the username of a new user is the id of
+// another, or the reverse: rules name people by username or id, and whoever
+// signs up chooses the username.
+func (p *Pool) checkNotAnID(ctx context.Context, u User) error {
+	for _, look := range []func() (User, error){
+		func() (User, error) { return p.has.Users.Get(ctx, u.Username) },
+		func() (User, error) { return p.has.Users.Get(ctx, Canonical(u.Username)) },
+		func() (User, error) { return p.has.Users.Find(ctx, Canonical(u.ID)) },
+	} {
+		other, err := look()
+		if errors.Is(err, ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("look for the id of another: %w", err)
+		}
+		if other.ID != u.ID {
+			return ErrExists
+		}
 	}
 	return nil
 }

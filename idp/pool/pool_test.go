@@ -107,6 +107,22 @@ func TestNamesAreUniqueInEverySpelling(t *testing.T) {
 	w.add(pool.NewUser{Username: "dan@example.com", Email: "Dan@example.com"})
 }
 
+// Rules name people by username or by id: nobody takes another's id for a name.
+func TestNobodyIsNamedLikeTheIDOfAnother(t *testing.T) {
+	w := newWorld(t)
+	alice := w.add(pool.NewUser{Username: "alice"})
+	for _, name := range []string{alice.ID, strings.ToUpper(alice.ID)} {
+		if _, err := w.pool.Add(t.Context(), pool.NewUser{Username: name}); !errors.Is(err, pool.ErrExists) {
+			t.Errorf("a username that is alice's id %s = %v, want ErrExists", name, err)
+		}
+	}
+	w.add(pool.NewUser{Username: "8d0c"})
+	if _, err := w.pool.Add(t.Context(), pool.NewUser{ID: "8d0c", Username: "other"}); !errors.Is(err, pool.ErrExists) {
+		t.Errorf("an id that is somebody's username = %v, want ErrExists", err)
+	}
+	w.add(pool.NewUser{ID: "brought:1", Username: "brought:1"})
+}
+
 func TestInvalidFieldsAreRefused(t *testing.T) {
 	w := newWorld(t)
 	for what, n := range map[string]pool.NewUser{
