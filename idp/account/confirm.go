@@ -59,6 +59,9 @@ func (a *Accounts) Confirm(ctx context.Context, c Confirmation) (pool.User, Sign
 		if !was {
 			return ErrLink
 		}
+		if err := a.unburied(ctx, n); err != nil {
+			return err
+		}
 		if u, err = a.has.Pool.Add(ctx, n); err != nil {
 			return err
 		}
@@ -71,6 +74,21 @@ func (a *Accounts) Confirm(ctx context.Context, c Confirmation) (pool.User, Sign
 		return pool.User{}, SignUp{}, fmt.Errorf("confirm sign-up: %w", err)
 	}
 	return u, s, nil
+}
+
+// unburied returns pool.ErrExists for the username of somebody who was deleted:
+// rules, and the records of applications, may still name them. One's own address
+// is one's own again.
+func (a *Accounts) unburied(ctx context.Context, n pool.NewUser) error {
+	key := pool.Canonical(n.Username)
+	if key == pool.Canonical(n.Email) || key == pool.Canonical(n.Phone) {
+		return nil
+	}
+	buried, err := a.has.Pool.Buried(ctx, n.Username)
+	if err == nil && buried {
+		err = pool.ErrExists
+	}
+	return err
 }
 
 // user is what the pool makes of a confirmed sign-up.

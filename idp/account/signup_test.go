@@ -251,6 +251,27 @@ func TestTakenNamesAreNotListed(t *testing.T) {
 	w.must(w.confirm(account.Confirmation{Token: m["token"], Browser: browser, Username: "dana2"}))
 }
 
+// Rules that name somebody who was deleted are not met by the next who signs up.
+func TestNameOfTheDeletedIsNotForTheTaking(t *testing.T) {
+	w := newWorld(t)
+	w.must(w.pool.Delete(t.Context(), w.alice().ID))
+	v := wish("ALICE")
+	v.Email = "eve@example.com"
+	_, m := w.signUp(v)
+	var taken *account.NameTakenError
+	if err := w.confirm(account.Confirmation{Token: m["token"], Browser: browser}); !errors.As(err, &taken) {
+		t.Errorf("the name of somebody who was deleted = %v, want a NameTakenError", err)
+	}
+	w.must(w.confirm(account.Confirmation{Token: m["token"], Browser: browser, Username: "eve"}))
+	// An address is shown to be the person's.
+	dana := w.add(pool.NewUser{Username: "dana@example.com", Email: "dana@example.com", EmailVerified: true})
+	w.must(w.pool.Delete(t.Context(), dana.ID))
+	v = wish("dana")
+	v.Username = v.Email
+	_, m = w.signUp(v)
+	w.must(w.confirm(account.Confirmation{Token: m["token"], Browser: browser}))
+}
+
 func TestAddressThatWasVerifiedMeanwhileIsTaken(t *testing.T) {
 	w := newWorld(t)
 	id, m := w.signUp(wish("dana"))
