@@ -152,12 +152,16 @@ func (a *Accounts) confirm(ctx context.Context, k contact, u pool.User, code str
 	if err != nil {
 		return err
 	}
+	// Before the next count, or of many at once each could be beyond one of the two.
+	if n > contactTries {
+		return ErrTooManyTries
+	}
 	c, err := a.has.Codes.CountTry(ctx, k.purpose, u.ID)
 	if err != nil {
 		return fmt.Errorf("count try: %w", err)
 	}
 	switch {
-	case n > contactTries || c.Tries > codeTries:
+	case c.Tries > codeTries:
 		return ErrTooManyTries
 	case !same(a.hashCode(k.purpose, u.ID, c.Target, plainCode(code)), c.CodeHash):
 		return ErrWrongCode
