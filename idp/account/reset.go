@@ -29,7 +29,13 @@ func (a *Accounts) Forgot(ctx context.Context, name string, from netip.Addr) err
 	if err != nil {
 		return err
 	}
-	may, err := a.mayWrite(ctx, "reset", owner)
+	// What is too early is not sent and counts elsewhere, for the same work: whoever
+	// asks five times in a second must not keep the person from a link for an hour.
+	sort := "reset"
+	if early {
+		sort = "reset too early"
+	}
+	may, err := a.mayWrite(ctx, sort, owner)
 	if err != nil {
 		return err
 	}

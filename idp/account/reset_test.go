@@ -310,3 +310,18 @@ func TestSpellingsOfANameAreOneAccount(t *testing.T) {
 		}
 	}
 }
+
+// Whoever asks many times in a second sends one link, and does not keep the
+// person from the next.
+func TestHastyQuestionsDoNotUseUpTheLinks(t *testing.T) {
+	w := newWorld(t)
+	w.alice()
+	w.events()
+	for range 10 {
+		w.must(w.acc.Forgot(t.Context(), "alice", here))
+	}
+	w.only(account.ResetPassword)
+	w.clock.Forward(2 * minute)
+	w.must(w.acc.Forgot(t.Context(), "alice@example.com", here))
+	w.only(account.ResetPassword)
+}
