@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -23,8 +24,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-func run(m *testing.M) (int, error) {
-	var err error
+func run(m *testing.M) (code int, err error) {
 	if scratch, err = os.MkdirTemp("", "gatehouse-e2e-"); err != nil {
 		return 0, err
 	}
@@ -41,5 +41,6 @@ func run(m *testing.M) (int, error) {
 		}
 	}
 	defer endShared()
+	defer func() { err = errors.Join(err, endPostgres()) }()
 	return m.Run(), nil
 }

@@ -15,12 +15,20 @@ import (
 // take one scope each. Who is in a group is granted its scope, in the browser
 // and by bearer; nobody else is, and no program for itself.
 
-func startStory(t *testing.T) house {
+// eachStory tells a part of the story on each database.
+func eachStory(t *testing.T, part func(t *testing.T, h house)) {
+	t.Helper()
+	for _, e := range engines {
+		t.Run(e.name, func(t *testing.T) { part(t, startStory(t, e.store(t))) })
+	}
+}
+
+func startStory(t *testing.T, store string) house {
 	t.Helper()
 	port, dir := freePort(t), t.TempDir()
 	public, issuer := fmt.Sprintf("http://localhost:%d", port), fmt.Sprintf("http://127.0.0.1:%d", port)
 	g := startServe(t, dir, public, file{
-		public: public, dir: dir, upstream: application(t), routes: storyRoutes, parts: []string{storyProvider(issuer)},
+		public: public, dir: dir, upstream: application(t), routes: storyRoutes, parts: []string{storyProvider(issuer), store},
 	}.String())
 	return house{gateway: g, issuer: issuer, ours: true}
 }
@@ -31,9 +39,10 @@ var storyOpens = map[string][2]bool{"alice": {true, false}, "bob": {false, true}
 func TestStoryInTheBrowser(t *testing.T) {
 	executable := chromium(t) // before anything is started for nothing
 	node(t)
-	h := startStory(t)
-	runScript(t, "browser-story.mjs", "CHROMIUM", executable, "PASSWORD", demoPassword, "GATEHOUSE_URL", h.url,
-		"GATEHOUSE", binary, "CONFIG", h.config)
+	eachStory(t, func(t *testing.T, h house) {
+		runScript(t, "browser-story.mjs", "CHROMIUM", executable, "PASSWORD", demoPassword, "GATEHOUSE_URL", h.url,
+			"GATEHOUSE", binary, "CONFIG", h.config)
+	})
 }
 
 // grant is the answer of a token endpoint.
@@ -107,8 +116,9 @@ func (h house) wantResource(t *testing.T, who string, n int, token string, opens
 	}
 }
 
-func TestStoryByBearer(t *testing.T) {
-	h := startStory(t)
+func TestStoryByBearer(t *testing.T) { eachStory(t, storyByBearer) }
+
+func storyByBearer(t *testing.T, h house) {
 	for user, opens := range storyOpens {
 		// Asking for both is no mistake: who lacks a group is given less.
 		g := h.codeFlow(t, user, "openid resource1.read resource2.read")
@@ -132,7 +142,10 @@ func TestStoryByBearer(t *testing.T) {
 }
 
 func TestStoryGivesNoMachineAPersonsScope(t *testing.T) {
-	h := startStory(t)
+	eachStory(t, storyGivesNoMachineAPersonsScope)
+}
+
+func storyGivesNoMachineAPersonsScope(t *testing.T, h house) {
 	for _, scope := range []string{"resource1.read", "status.read resource2.read", "openid"} {
 		g := h.askTokens(t, url.Values{"grant_type": {"client_credentials"}, "scope": {scope}, "client_id": {jobClient}, "client_secret": {jobSecret}})
 		if g.Error != "invalid_scope" || g.AccessToken != "" {
@@ -149,8 +162,9 @@ func TestStoryGivesNoMachineAPersonsScope(t *testing.T) {
 
 // TestStoryEndsWithTheGroup: within a second of leaving the group nothing of
 // before opens the resource, and what comes after lacks the scope.
-func TestStoryEndsWithTheGroup(t *testing.T) {
-	h := startStory(t)
+func TestStoryEndsWithTheGroup(t *testing.T) { eachStory(t, storyEndsWithTheGroup) }
+
+func storyEndsWithTheGroup(t *testing.T, h house) {
 	alice, bob := newVisitor(t, h.url), newVisitor(t, h.url)
 	if a := alice.signIn("alice", demoPassword, "/resource-1/x"); a.status != http.StatusOK {
 		t.Fatalf("alice at resource 1 = %d", a.status)
@@ -187,8 +201,9 @@ func TestStoryEndsWithTheGroup(t *testing.T) {
 }
 
 // TestStoryExplained: what explain says is what happens.
-func TestStoryExplained(t *testing.T) {
-	h := startStory(t)
+func TestStoryExplained(t *testing.T) { eachStory(t, storyExplained) }
+
+func storyExplained(t *testing.T, h house) {
 	for user, opens := range storyOpens {
 		for i, yes := range opens {
 			out, stderr, code := command(t, nil, "explain", "--config", h.config, "--as", user, "GET", fmt.Sprintf("/resource-%d/x", i+1))

@@ -188,8 +188,17 @@ func attributes(tag string) map[string]string {
 
 var errNoForm = errors.New("page has no form")
 
-func (a *answer) form() (*form, error) {
-	found := formTag.FindStringSubmatch(a.body)
+// form is the first form of the page.
+func (a *answer) form() (*form, error) { return a.formWith("") }
+
+// formWith is the first form of the page that has text in it.
+func (a *answer) formWith(text string) (*form, error) {
+	var found []string
+	for _, candidate := range formTag.FindAllStringSubmatch(a.body, -1) {
+		if found == nil && strings.Contains(candidate[2], text) {
+			found = candidate
+		}
+	}
 	if found == nil {
 		return nil, errNoForm
 	}

@@ -75,6 +75,12 @@ bootstrap:
 // start runs a provider at the root of a host, or below prefix.
 func start(t *testing.T, prefix string, edit ...func(*idp.Config)) *fixture {
 	t.Helper()
+	return startWith(t, prefix, idp.Deps{}, edit...)
+}
+
+// startWith is start with some of what the provider is made of.
+func startWith(t *testing.T, prefix string, d idp.Deps, edit ...func(*idp.Config)) *fixture {
+	t.Helper()
 	f := &fixture{t: t, log: &bytes.Buffer{}}
 	var handler http.Handler
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { handler.ServeHTTP(w, r) }))
@@ -99,7 +105,8 @@ func start(t *testing.T, prefix string, edit ...func(*idp.Config)) *fixture {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = f.db.Close() })
-	f.p, err = idp.New(f.cfg, idp.Deps{DB: f.db, Sealer: sealer, Now: f.now, Log: slog.New(slog.NewTextHandler(f.log, nil))})
+	d.DB, d.Sealer, d.Now, d.Log = f.db, sealer, f.now, slog.New(slog.NewTextHandler(f.log, nil))
+	f.p, err = idp.New(f.cfg, d)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -97,7 +97,7 @@ func New(cfg Config, d Deps) (*Provider, error) {
 		},
 		Accounts: p.Accounts, EndSession: p.Mint.EndSession, SignUp: p.Accounts.SignUpOpen(), Recovery: p.Accounts.RecoveryOpen(),
 		FormKey:      d.Sealer.Derive(formKeyPurpose, 32),
-		FlowLifetime: cfg.SignIn.Lifetime, ClientIP: d.ClientIP, Demo: d.Demo, Shared: cfg.Shared(), Now: d.Now,
+		FlowLifetime: cfg.SignIn.Lifetime, ClientIP: d.ClientIP, Demo: d.Demo, Letters: letters(d.Mailbox), Shared: cfg.Shared(), Now: d.Now,
 	})
 	endpoints = oidc.New(oidc.Deps{
 		Issuer: cfg.Issuer, Clients: p.Clients, Pool: p.Pool, Mint: p.Mint, Keys: p.Keys,
@@ -153,6 +153,9 @@ func (p *Provider) table(e *oidc.Handler) map[string]route {
 		ui.PathPasskeyScript: {"GET": page(p.pages.PasskeyScript), "HEAD": page(p.pages.PasskeyScript)},
 	}
 	p.accountTable(routes, page)
+	if p.deps.Demo {
+		routes[ui.PathDemoMail] = route{"GET": page(p.pages.DemoMail), "HEAD": page(p.pages.DemoMail)}
+	}
 	return routes
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"gatehouse/idp/notify"
+	"gatehouse/idp/ui"
 )
 
 // newOutbox puts the outbox together with the senders that are configured, or
@@ -40,4 +41,18 @@ func newOutbox(cfg *Config, d Deps) (*notify.Outbox, error) {
 		return nil, fmt.Errorf("idp.mail.templates: %w", err)
 	}
 	return notify.New(p), nil
+}
+
+// letters returns what shows the letters of a demo's mailbox; nil without one.
+func letters(m *notify.Mailbox) func() []ui.Letter {
+	if m == nil {
+		return nil
+	}
+	return func() []ui.Letter {
+		var all []ui.Letter
+		for _, k := range m.Letters() {
+			all = append(all, ui.Letter{At: k.At, Kind: string(k.Kind), To: k.To, Subject: k.Subject, Text: k.Text, Link: k.Link})
+		}
+		return all
+	}
 }

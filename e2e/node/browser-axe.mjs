@@ -1,7 +1,7 @@
 // Every page of ours, in light, dark and forced colours, wide and narrow:
 // axe-core finds nothing.
 import { scan } from './lib/axe.mjs'
-import { assert, setting } from './lib/check.mjs'
+import { assert, eventually, setting } from './lib/check.mjs'
 import { signIn, signOut, visit, withBrowser } from './lib/browser.mjs'
 
 const gateway = setting('GATEHOUSE_URL')
@@ -33,6 +33,17 @@ await withBrowser(async browser => {
     await scanAt('sign-out', '/_gatehouse/sign-out')
     await signOut(page, gateway)
     await scan(page, `signed out, ${name}`, look)
+    await page.goto(`${gateway}/_gatehouse/idp/forgot`)
+    await page.getByLabel('Username or e-mail').fill('carol')
+    await page.getByRole('button', { name: 'Send a link' }).click()
+    await page.getByRole('heading', { name: 'Check your mail' }).waitFor()
+    await page.goto(`${gateway}/_gatehouse/idp/demo/mail`)
+    await signIn(page, 'alice')
+    await eventually('a letter comes', async () => {
+      await page.goto(`${gateway}/_gatehouse/idp/demo/mail`)
+      return await page.locator('pre').count() > 0
+    })
+    await scan(page, `messages of the demo, ${name}`, look)
     await context.close()
   }
   const broken = process.env.BROKEN_URL

@@ -1,27 +1,12 @@
 // Passkeys in Chromium, with its virtual authenticator: set up, as a second
 // factor, alone, by autofill, and removed; on pages that axe-core approves of.
+import { authenticator } from './lib/authenticator.mjs'
 import { scan } from './lib/axe.mjs'
 import { assert, setting, step } from './lib/check.mjs'
 import { at, signIn, visit, withBrowser } from './lib/browser.mjs'
 
 const gateway = setting('GATEHOUSE_URL')
 const security = `${setting('ISSUER')}/account/security`
-
-// authenticator gives the page a device that keeps passkeys and verifies its
-// owner. Asleep, it
-// answers nothing.
-async function authenticator (context, page) {
-  const cdp = await context.newCDPSession(page)
-  await cdp.send('WebAuthn.enable')
-  const { authenticatorId } = await cdp.send('WebAuthn.addVirtualAuthenticator', {
-    options: {
-      protocol: 'ctap2', transport: 'internal', hasResidentKey: true, hasUserVerification: true,
-      isUserVerified: true, automaticPresenceSimulation: false
-    }
-  })
-  const awake = enabled => cdp.send('WebAuthn.setAutomaticPresenceSimulation', { authenticatorId, enabled })
-  return { awake, credentials: async () => (await cdp.send('WebAuthn.getCredentials', { authenticatorId })).credentials }
-}
 
 await withBrowser(async browser => {
   const { context, page, complaints } = await visit(browser)

@@ -48,6 +48,9 @@ type Deps struct {
 	SignUp, Recovery bool
 	// Demo shows a line on every page that says so.
 	Demo bool
+	// Letters returns the messages that a demo has sent nobody, newest first; nil
+	// for none.
+	Letters func() []Letter
 	// Shared tells that applications live on the issuer's origin.
 	Shared bool
 	Now    func() time.Time

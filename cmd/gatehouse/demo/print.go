@@ -153,6 +153,8 @@ func printNext(b *strings.Builder, s Summary) {
 		hints = append(hints, [2]string{s.Address + "/headers", "what the application is told of you"})
 	}
 	hints = append(hints, [2]string{s.Address + "/_gatehouse/me", "who the gateway takes you for"})
+	// The demo sends no mail, and nobody signs up without.
+	hints = append(hints, [2]string{s.Address + "/_gatehouse/idp/demo/mail", "alice reads what would be sent to who signs up"})
 	if s.Upstream == "" {
 		hints = append(hints, [2]string{s.Command + " demo --upstream http://localhost:3000", "your own application instead"})
 	}

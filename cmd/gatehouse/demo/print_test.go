@@ -52,6 +52,7 @@ func TestScreen(t *testing.T) {
   Try         http://localhost:8080/admin/                                   alice may, bob gets 403
               http://localhost:8080/headers                                  what the application is told of you
               http://localhost:8080/_gatehouse/me                            who the gateway takes you for
+              http://localhost:8080/_gatehouse/idp/demo/mail                 alice reads what would be sent to who signs up
               go run ./cmd/gatehouse demo --upstream http://localhost:3000   your own application instead
               gatehouse explain --as bob GET /admin/    # why bob is refused
 
