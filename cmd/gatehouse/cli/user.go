@@ -15,7 +15,7 @@ import (
 
 func newUser(s *settings) *cobra.Command {
 	return noun("user", "People who can sign in",
-		userAdd(s), userList(s), userShow(s), userSet(s), userPassword(s),
+		userAdd(s), userInvite(s), userList(s), userShow(s), userSet(s), userPassword(s),
 		userState(s, "disable", "Keep a user from signing in, and end what is running", (*pool.Pool).Disable),
 		userState(s, "enable", "Let a user sign in again", (*pool.Pool).Enable),
 		userEnd(s, "sign-out", "End every session and token of a user", "signed out", (*pool.Pool).SignOut),
@@ -57,11 +57,13 @@ func describeUser(ctx context.Context, st *app.Store, u pool.User) (userJSON, er
 func userAdd(s *settings) *cobra.Command {
 	var n pool.NewUser
 	var from string
+	var invite bool
 	var attributes []string
 	cmd := &cobra.Command{
 		Use: "add USERNAME", Short: "Make a user", Args: cobra.ExactArgs(1),
-		Long: "Make a user. The password is asked for, or read from a file or standard input;\nit is never an argument.",
+		Long: "Make a user. The password is asked for, or read from a file or standard input;\nit is never an argument. With --invite there is none: the person is mailed a link\nto choose one.",
 		Example: "  gatehouse user add dana --email dana@example.com --email-verified --group staff\n" +
+			"  gatehouse user add dana --email dana@example.com --invite\n" +
 			"  gatehouse user add dana --password-file - < secret.txt",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return s.withStore(cmd.Context(), func(ctx context.Context, st *app.Store) error {
@@ -70,12 +72,16 @@ func userAdd(s *settings) *cobra.Command {
 				if n.Attributes, err = pairs(attributes); err != nil {
 					return err
 				}
-				if n.Password, err = s.secret(from, "password"); err != nil {
-					return err
+				add := st.Accounts.Invite
+				if !invite {
+					add = st.Pool.Add
+					if n.Password, err = s.secret(from, "password"); err != nil {
+						return err
+					}
 				}
-				u, err := st.Pool.Add(ctx, n)
+				u, err := add(ctx, n)
 				if err != nil {
-					return problems(fmt.Errorf("add user %s: %w", n.Username, err))
+					return problems(fmt.Errorf("add user %s: %w", n.Username, uninvited(err)))
 				}
 				return s.printUser(ctx, st, u)
 			})
@@ -90,6 +96,9 @@ func userAdd(s *settings) *cobra.Command {
 	cmd.Flags().BoolVar(&n.Temporary, "temporary", false, "they must choose another password when they first sign in")
 	cmd.Flags().StringSliceVar(&n.Groups, "group", nil, "`GROUP` to put them into; may be repeated")
 	cmd.Flags().StringVar(&from, "password-file", "", "`FILE` with the password, - for standard input; default: ask")
+	cmd.Flags().BoolVar(&invite, "invite", false, "mail them a link to choose a password with; a running server sends it")
+	cmd.MarkFlagsMutuallyExclusive("invite", "password-file")
+	cmd.MarkFlagsMutuallyExclusive("invite", "temporary")
 	return cmd
 }
 
