@@ -66,7 +66,7 @@ func userAdd(s *settings) *cobra.Command {
 			"  gatehouse user add dana --email dana@example.com --invite\n" +
 			"  gatehouse user add dana --password-file - < secret.txt",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return s.withStore(cmd.Context(), func(ctx context.Context, st *app.Store) error {
+			return s.withPasswords(cmd.Context(), func(ctx context.Context, st *app.Store) error {
 				var err error
 				n.Username = args[0]
 				if n.Attributes, err = pairs(attributes); err != nil {
@@ -156,9 +156,9 @@ func userList(s *settings) *cobra.Command {
 
 func tabulateUsers(w io.Writer, all []userJSON) {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "USERNAME\tEMAIL\tENABLED\tGROUPS\tSUB")
+	fmt.Fprintln(t, "USERNAME\tEMAIL\tENABLED\tSTATUS\tGROUPS\tSUB")
 	for _, u := range all {
-		fmt.Fprintf(t, "%s\t%s\t%t\t%s\t%s\n", u.Username, orDash(u.Email), u.Enabled, orDash(strings.Join(u.Groups, ",")), u.ID)
+		fmt.Fprintf(t, "%s\t%s\t%t\t%s\t%s\t%s\n", u.Username, orDash(u.Email), u.Enabled, u.Status, orDash(strings.Join(u.Groups, ",")), u.ID)
 	}
 	t.Flush()
 }
@@ -179,7 +179,7 @@ func userPassword(s *settings) *cobra.Command {
 		Use: "password NAME", Short: "Set a user's password, and end what is running", Args: cobra.ExactArgs(1),
 		Example: "  gatehouse user password dana\n  gatehouse user password dana --password-file -",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return s.withUser(cmd.Context(), args[0], func(ctx context.Context, st *app.Store, u pool.User) error {
+			return s.withPasswords(cmd.Context(), found(args[0], func(ctx context.Context, st *app.Store, u pool.User) error {
 				pass, err := s.secret(from, "new password")
 				if err != nil {
 					return err
@@ -188,7 +188,7 @@ func userPassword(s *settings) *cobra.Command {
 					return problems(fmt.Errorf("set password of %s: %w", u.Username, err))
 				}
 				return s.done("password of %s set; sessions and tokens of before have ended", u.Username)
-			})
+			}))
 		},
 	}
 	cmd.Flags().StringVar(&from, "password-file", "", "`FILE` with the password, - for standard input; default: ask")
