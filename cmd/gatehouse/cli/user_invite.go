@@ -16,7 +16,7 @@ import (
 func userInvite(s *settings) *cobra.Command {
 	return &cobra.Command{
 		Use: "invite NAME", Short: "Send an invitation once more; the link before is dead", Args: cobra.ExactArgs(1),
-		Long: "Send another link to somebody who was invited, by `gatehouse user add --invite`, and\nhas not set up the account yet. The link before is dead. A running server sends\nit; without one it waits until there is one.",
+		Long:    "Send another link to somebody who was invited, by `gatehouse user add --invite`, and\nhas not set up the account yet. The link before is dead. A running server sends\nit; without one it waits until there is one.",
 		Example: "  gatehouse user invite dana",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return s.withUser(cmd.Context(), args[0], func(ctx context.Context, st *app.Store, u pool.User) error {
