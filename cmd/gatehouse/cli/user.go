@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"text/tabwriter"
 
 	"gatehouse/cmd/gatehouse/app"
 	"gatehouse/idp/pool"
@@ -123,44 +122,6 @@ func (s *settings) printUser(ctx context.Context, st *app.Store, u pool.User) er
 			fmt.Fprintf(w, "  %s  %s\n", name, d.Attributes[name])
 		}
 	})
-}
-
-func userList(s *settings) *cobra.Command {
-	return &cobra.Command{
-		Use: "list", Short: "List users", Args: cobra.NoArgs,
-		Example: "  gatehouse user list\n  gatehouse user list --output json",
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return s.withStore(cmd.Context(), func(ctx context.Context, st *app.Store) error {
-				all := []userJSON{}
-				for after := ""; ; {
-					page, err := st.Pool.List(ctx, after, 500)
-					if err != nil {
-						return problems(fmt.Errorf("list users: %w", err))
-					}
-					for _, u := range page {
-						d, err := describeUser(ctx, st, u)
-						if err != nil {
-							return problems(err)
-						}
-						all, after = append(all, d), u.Username
-					}
-					if len(page) < 500 {
-						break
-					}
-				}
-				return s.print(all, func(w io.Writer) { tabulateUsers(w, all) })
-			})
-		},
-	}
-}
-
-func tabulateUsers(w io.Writer, all []userJSON) {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "USERNAME\tEMAIL\tENABLED\tSTATUS\tGROUPS\tSUB")
-	for _, u := range all {
-		fmt.Fprintf(t, "%s\t%s\t%t\t%s\t%s\t%s\n", u.Username, orDash(u.Email), u.Enabled, u.Status, orDash(strings.Join(u.Groups, ",")), u.ID)
-	}
-	t.Flush()
 }
 
 func userShow(s *settings) *cobra.Command {
