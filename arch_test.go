@@ -68,7 +68,7 @@ var edges = []edge{
 	{"idp/pool", "idp/password/...", "people and groups"},
 	{"idp/pool/transfer", "idp/pool idp/password", "people in and out by the thousand: what a file says, checked by the pool's own rules"},
 	{"idp/client", "idp/password idp/pool", "programs, and the scopes they may have"},
-	{"idp/account", "idp/password idp/pool", "the ways in and out of an account"},
+	{"idp/account", "idp/password idp/pool idp/risk", "the ways in and out of an account"},
 	{"idp/federation", "idp/pool", "contracts and linking: connectors know it, it knows none of them"},
 	{"idp/federation/...", "idp/federation idp/pool", "a connector knows the contract, no other connector"},
 	{"idp/signin", "idp/pool idp/account idp/password idp/mfa idp/risk idp/federation", "the challenge machine ends before tokens begin"},

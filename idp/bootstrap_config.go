@@ -265,7 +265,7 @@ func checkKnown(r *conf.Report, field *[]string, what string, names, known []str
 		if near := conf.Suggest(name, known); near != "" {
 			hint = "; did you mean " + near + "?"
 		}
-		r.Errorf(&(*field)[i], "%s %q does not stand here%s", what, name, hint)
+		r.Errorf(&(*field)[i], "%s %q is declared nowhere in this file%s", what, name, hint)
 	}
 }
 

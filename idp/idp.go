@@ -107,7 +107,7 @@ func New(cfg Config, d Deps) (*Provider, error) {
 	p.routes = p.table(endpoints)
 	if cfg.Admin != nil {
 		p.admin = admin.New(admin.Parts{
-			Config: *cfg.Admin, Mint: p.Mint, Pool: p.Pool, Clients: p.Clients, Factors: p.Factors,
+			Config: *cfg.Admin, Mint: p.Mint, Pool: p.Pool, Clients: p.Clients, Factors: p.Factors, Accounts: p.Accounts,
 			Sessions: p.Sessions, Events: d.DB, ClientIP: d.ClientIP, Log: d.Log,
 		})
 	}

@@ -11,6 +11,7 @@ import (
 
 	"gatehouse/idp/password"
 	"gatehouse/idp/pool"
+	"gatehouse/idp/risk"
 	"gatehouse/internal/audit"
 )
 
@@ -125,7 +126,7 @@ func (a *Accounts) drop(ctx context.Context, owner string, purposes ...Purpose) 
 // network counts a request from an address, and returns a *LimitedError when
 // there were too many.
 func (a *Accounts) network(ctx context.Context, what string, from netip.Addr) error {
-	n, ends, err := a.raise(ctx, hour, "network", what, prefix(from).String())
+	n, ends, err := a.raise(ctx, hour, "network", what, risk.Network(from).String())
 	if err != nil {
 		return err
 	}
@@ -196,22 +197,6 @@ func (a *Accounts) notice(ctx context.Context, u pool.User, kind Kind) error {
 		return nil
 	}
 	return a.has.Messenger.Send(ctx, Message{Kind: kind, Channel: Email, To: u.Email, UserID: u.ID, Username: u.Username})
-}
-
-// prefix returns what counts as one network: IPv4 whole, of IPv6 the first 64
-// bits, which is what one customer gets (RFC 6177).
-func prefix(addr netip.Addr) netip.Prefix {
-	addr = addr.Unmap().WithZone("")
-	bits := 32
-	if addr.Is6() {
-		bits = 64
-	}
-	p, err := addr.Prefix(bits)
-	if err != nil {
-		// The zero Addr: not known where it comes from.
-		return netip.Prefix{}
-	}
-	return p
 }
 
 // get returns the user with that id, or the zero User when there is none.

@@ -90,11 +90,7 @@ func (c *Config) Check(r *conf.Report, people pool.Config, can []Channel) {
 			r.Errorf(d.value, "idp.account.%s is %s, want %s to %s", d.name, *d.value, d.least, d.longest)
 		}
 	}
-	for i, channel := range c.Recovery {
-		if channel != Email && channel != Phone {
-			r.Errorf(&c.Recovery[i], "idp.account.recovery names %q, want email or phone", channel)
-		}
-	}
+	c.checkRecovery(r, can)
 	names := pool.NewSchema(people).Names()
 	for i, name := range c.Attributes {
 		switch {
@@ -106,5 +102,21 @@ func (c *Config) Check(r *conf.Report, people pool.Config, can []Channel) {
 	}
 	if c.PerHour < 1 || c.NetworkPerHour < 1 {
 		r.Errorf(&c.PerHour, "idp.account: per_hour and network_per_hour must be at least 1")
+	}
+}
+
+// checkRecovery also warns of what leaves people without a way back.
+func (c *Config) checkRecovery(r *conf.Report, can []Channel) {
+	section := map[Channel]string{Email: "idp.mail", Phone: "idp.sms"}
+	for i, channel := range c.Recovery {
+		switch {
+		case section[channel] == "":
+			r.Errorf(&c.Recovery[i], "idp.account.recovery names %q, want email or phone", channel)
+		case r.Has(&c.Recovery) && !slices.Contains(can, channel):
+			r.Warnf(&c.Recovery[i], "nothing goes out by %s, since there is no %s", channel, section[channel])
+		}
+	}
+	if len(c.Recovery) > 0 && !slices.Contains(c.Recovery, Email) {
+		r.Warnf(&c.Recovery, "idp.account.recovery has no email, and pages send links by email alone: they offer no way back")
 	}
 }

@@ -12,7 +12,7 @@ import (
 // account, both or neither. Their address counts as verified once they have used
 // it. ErrClosed, a *FieldError, and what pool.Pool.Add returns.
 func (a *Accounts) Invite(ctx context.Context, n pool.NewUser) (pool.User, error) {
-	if a.cfg.SignUp == Off || !a.has.Messenger.Has(Email) {
+	if !a.invites() {
 		return pool.User{}, ErrClosed
 	}
 	if n.Email == "" {
@@ -33,10 +33,13 @@ func (a *Accounts) Invite(ctx context.Context, n pool.NewUser) (pool.User, error
 	return u, nil
 }
 
+// invites tells whether operators may invite people.
+func (a *Accounts) invites() bool { return a.cfg.SignUp != Off && a.has.Messenger.Has(Email) }
+
 // InviteAgain sends a new link to somebody who was invited and has not set up the
 // account yet; the old one dies. ErrClosed, pool.ErrNotFound, pool.ErrInvalid.
 func (a *Accounts) InviteAgain(ctx context.Context, userID string) error {
-	if a.cfg.SignUp == Off || !a.has.Messenger.Has(Email) {
+	if !a.invites() {
 		return ErrClosed
 	}
 	err := a.has.Journal.InTx(ctx, func(ctx context.Context) error {
@@ -45,7 +48,7 @@ func (a *Accounts) InviteAgain(ctx context.Context, userID string) error {
 			return err
 		}
 		if u.Status != pool.ForceChangePassword || u.PasswordHash != "" || u.Email == "" {
-			return fmt.Errorf("%w user: nobody who has been invited and not come", pool.ErrInvalid)
+			return fmt.Errorf("%w user: not one who was invited and has yet to set up the account", pool.ErrInvalid)
 		}
 		return a.invite(ctx, u)
 	})

@@ -100,11 +100,8 @@ func (r rights) within(other rights) bool {
 	return true
 }
 
-// OfGroup returns the rights that members of the group have, in the order of
+// OfMachine returns the rights that the client has by itself, in the order of
 // Rights; nil for none.
-func (c *Config) OfGroup(name string) []string { return c.sorted(c.Groups[name]) }
-
-// OfMachine returns the rights that the client has by itself; nil for none.
 func (c *Config) OfMachine(id string) []string { return c.sorted(c.Machines[id]) }
 
 func (c *Config) sorted(names []string) []string {

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"gatehouse/idp/account"
 	"gatehouse/idp/client"
 	"gatehouse/idp/mfa"
 	"gatehouse/idp/pool"
@@ -35,6 +36,8 @@ type Parts struct {
 	Pool    *pool.Pool
 	Clients *client.Clients
 	Factors *mfa.Factors
+	// Accounts invite people.
+	Accounts *account.Accounts
 	// Sessions are the sign-ins at the provider.
 	Sessions sso.Sessions
 	Events   Events
@@ -187,6 +190,9 @@ func translate(err error) error {
 		return &httpx.Error{Status: http.StatusConflict, Code: "exists", Public: "the name, address or number is taken", Err: err}
 	case errors.Is(err, client.ErrManaged), errors.Is(err, client.ErrTooManySecrets), errors.Is(err, mfa.ErrLastFactor):
 		public := reason(err, client.ErrManaged, client.ErrTooManySecrets, mfa.ErrLastFactor)
+		return &httpx.Error{Status: http.StatusConflict, Code: "conflict", Public: public, Err: err}
+	case errors.Is(err, account.ErrClosed):
+		public := "nobody can be invited here: that needs idp.mail, and idp.account.sign_up other than off"
 		return &httpx.Error{Status: http.StatusConflict, Code: "conflict", Public: public, Err: err}
 	case errors.Is(err, pool.ErrInvalid), errors.Is(err, client.ErrInvalid):
 		return &httpx.Error{Status: http.StatusUnprocessableEntity, Code: "invalid_field", Public: err.Error(), Err: err}

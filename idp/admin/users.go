@@ -52,6 +52,7 @@ var userOperations = []operation{
 	{"PATCH", "/users/{id}", UsersWrite, patchUser},
 	{"DELETE", "/users/{id}", UsersWrite, deleteUser},
 	{"PUT", "/users/{id}/password", UsersWrite, putPassword},
+	{"POST", "/users/{id}/invite", UsersWrite, inviteAgain},
 	{"POST", "/users/{id}/disable", UsersWrite, changed((*pool.Pool).Disable)},
 	{"POST", "/users/{id}/enable", UsersWrite, changed((*pool.Pool).Enable)},
 	{"POST", "/users/{id}/require-reset", UsersWrite, changed((*pool.Pool).RequireReset)},
@@ -120,6 +121,7 @@ type newUserJSON struct {
 	Password      string            `json:"password"`
 	Temporary     bool              `json:"temporary"`
 	Groups        []string          `json:"groups"`
+	Invite        bool              `json:"invite"`
 }
 
 // addUser makes a user. Groups besides are a change of who is in them.
@@ -138,7 +140,14 @@ func addUser(c *call) (reply, error) {
 			return reply{}, err
 		}
 	}
-	u, err := c.h.has.Pool.Add(c.Context(), pool.NewUser{
+	add := c.h.has.Pool.Add
+	if in.Invite {
+		if in.Password != "" || in.Temporary {
+			return reply{}, httpx.Field("invite", "is for people who choose a password themselves: leave out password and temporary")
+		}
+		add = c.h.has.Accounts.Invite
+	}
+	u, err := add(c.Context(), pool.NewUser{
 		Username: in.Username, Email: in.Email, EmailVerified: in.EmailVerified, Phone: in.Phone, PhoneVerified: in.PhoneVerified,
 		Name: in.Name, Attributes: in.Attributes, Password: in.Password, Temporary: in.Temporary, Groups: in.Groups,
 	})
@@ -146,6 +155,15 @@ func addUser(c *call) (reply, error) {
 		return reply{}, err
 	}
 	return reply{http.StatusCreated, describeUser(u)}, nil
+}
+
+// inviteAgain sends another link to somebody who was invited.
+func inviteAgain(c *call) (reply, error) {
+	id := c.segments[0]
+	if err := c.mayChange(id); err != nil {
+		return reply{}, err
+	}
+	return reply{}, c.h.has.Accounts.InviteAgain(c.Context(), id)
 }
 
 func getUser(c *call) (reply, error) {

@@ -1,6 +1,7 @@
 package password_test
 
 import (
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -50,14 +51,18 @@ password:
   temporary_ttl: 1h
   breached: { filter: breach.filter, range_url: "http://127.0.0.1:9/range", at: [sign_in], action: report, min_count: 5 }
 `
-	f, err := conf.Parse("/etc/gatehouse/test.yaml", []byte(text), &c)
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "breach.filter"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f, err := conf.Parse(filepath.Join(dir, "test.yaml"), []byte(text), &c)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if w := f.Problems().Warnings(); len(w) != 0 {
 		t.Errorf("warnings = %v", w)
 	}
-	if got := c.Password.Breached.Filter; filepath.Base(got) != "breach.filter" {
+	if got := c.Password.Breached.Filter; got != filepath.Join(dir, "breach.filter") {
 		t.Errorf("filter = %q", got)
 	}
 }

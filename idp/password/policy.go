@@ -59,7 +59,7 @@ func (e *RefusedError) Error() string {
 	for i, r := range e.Refusals {
 		texts[i] = r.Text
 	}
-	return strings.Join(texts, "; ")
+	return strings.Join(texts, " ")
 }
 
 // Has tells whether r is among the reasons.

@@ -59,7 +59,7 @@ func NewAddresses(limit int, window time.Duration) *Addresses {
 func (a *Addresses) Take(addr netip.Addr, now time.Time) time.Duration {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	b := a.find(network(addr), now)
+	b := a.find(Network(addr), now)
 	if over := b.level + 1 - float64(a.limit); over > 0 {
 		return time.Duration(over * float64(a.window) / float64(a.limit))
 	}
@@ -71,7 +71,7 @@ func (a *Addresses) Take(addr netip.Addr, now time.Time) time.Duration {
 func (a *Addresses) Give(addr netip.Addr) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if e := a.seen[network(addr)]; e != nil {
+	if e := a.seen[Network(addr)]; e != nil {
 		b := e.Value.(*bucket)
 		b.level = max(0, b.level-1)
 	}
@@ -143,9 +143,10 @@ func (a *Addresses) forget(l *list.List, e *list.Element) {
 	delete(a.seen, l.Remove(e).(*bucket).key)
 }
 
-// network returns what counts as one address: IPv4 whole, of IPv6 the first 64
-// bits, which is what one customer gets (RFC 6177).
-func network(addr netip.Addr) netip.Prefix {
+// Network returns what counts as one address: IPv4 whole, of IPv6 the first 64
+// bits, which is what one customer gets (RFC 6177); the zero Prefix for the zero
+// Addr.
+func Network(addr netip.Addr) netip.Prefix {
 	addr = addr.Unmap().WithZone("")
 	bits := 32
 	if addr.Is6() {

@@ -255,6 +255,35 @@ func TestEnvironmentKeyInEverySpelling(t *testing.T) {
 	}
 }
 
+// A key from the environment is replaced by putting the new one before it.
+func TestSeveralEnvironmentKeys(t *testing.T) {
+	none := filepath.Join(t.TempDir(), "none")
+	text := func(b byte) string { return hex.EncodeToString(bytes.Repeat([]byte{b}, 32)) }
+	before, err := OpenSealing(none, false, text(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	sealed, err := before.Seal([]byte("secret"), "p", "t", "c", "r")
+	if err != nil {
+		t.Fatal(err)
+	}
+	after, err := OpenSealing(none, false, text(2)+" , "+text(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if plain, err := after.Open(sealed, "p", "t", "c", "r"); err != nil || string(plain) != "secret" {
+		t.Errorf("what the old key sealed: %q, %v", plain, err)
+	}
+	if after.Newest(sealed) {
+		t.Error("the old key is still the newest")
+	}
+	for _, env := range []string{text(1) + ",", text(1) + ",short", strings.Repeat(text(1)+",", 3) + text(2)} {
+		if _, err := OpenSealing(none, false, env); !errors.Is(err, ErrMalformed) {
+			t.Errorf("OpenSealing(%d bytes): %v, want ErrMalformed", len(env), err)
+		}
+	}
+}
+
 func FuzzParse(f *testing.F) {
 	f.Add([]byte("a 2030-01-02T03:04:05Z " + base64.RawURLEncoding.EncodeToString(make([]byte, 32)) + "\n"))
 	f.Fuzz(func(t *testing.T, text []byte) {

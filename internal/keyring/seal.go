@@ -26,21 +26,34 @@ const sealVersion = 1
 type Sealer struct{ ring *Ring }
 
 // OpenSealing returns the Sealer of this installation. env, the value of
-// GATEHOUSE_SEALING_KEY, wins over the file when it is not empty: 32 bytes in
-// base64, base64url or hex. Otherwise the ring at path is read; when there is
+// GATEHOUSE_SEALING_KEY, wins over the file when it is not empty: up to three
+// keys with commas between them, newest first, each of 32 bytes in base64,
+// base64url or hex. Otherwise the ring at path is read; when there is
 // none it is made only if fresh is true (there is no database yet), else the
 // error is ErrNoKey, for a new key would open nothing of an old database.
 func OpenSealing(path string, fresh bool, env string) (*Sealer, error) {
 	if env = strings.TrimSpace(env); env != "" {
-		secret, err := decodeKey(env)
-		if err != nil {
-			return nil, err
-		}
-		return NewSealer(secret)
+		return sealerOf(strings.Split(env, ","))
 	}
 	ring, err := OpenRing(path, Sealing, fresh)
 	if err != nil {
 		return nil, err
+	}
+	return &Sealer{ring: ring}, nil
+}
+
+// sealerOf returns a Sealer with the keys of the environment, newest first.
+func sealerOf(texts []string) (*Sealer, error) {
+	if len(texts) > maxKeys {
+		return nil, fmt.Errorf("%w: more than %d sealing keys in the environment", ErrMalformed, maxKeys)
+	}
+	ring := &Ring{purpose: Sealing}
+	for _, text := range texts {
+		secret, err := decodeKey(strings.TrimSpace(text))
+		if err != nil {
+			return nil, err
+		}
+		ring.keys = append(ring.keys, sealingKey(secret))
 	}
 	return &Sealer{ring: ring}, nil
 }
@@ -51,9 +64,12 @@ func NewSealer(secret []byte) (*Sealer, error) {
 	if len(secret) != secretSize(Sealing) {
 		return nil, fmt.Errorf("%w: a sealing key has 32 bytes", ErrMalformed)
 	}
+	return &Sealer{ring: &Ring{purpose: Sealing, keys: []RingKey{sealingKey(secret)}}}, nil
+}
+
+func sealingKey(secret []byte) RingKey {
 	id := sha256.Sum256(append([]byte("gatehouse sealing key id\x00"), secret...))
-	key := RingKey{ID: hex.EncodeToString(id[:8]), Secret: slices.Clone(secret)}
-	return &Sealer{ring: &Ring{purpose: Sealing, keys: []RingKey{key}}}, nil
+	return RingKey{ID: hex.EncodeToString(id[:8]), Secret: slices.Clone(secret)}
 }
 
 // decodeKey reads 32 bytes in hex or any base64; the error never holds the key.

@@ -179,6 +179,7 @@ func placeExample(t *testing.T, text string) string {
 	write("secrets/database.url", "postgres://gatehouse:0123456789@db.example.com:5432/gatehouse?sslmode=verify-full\n")
 	write("policy/orders.rego", "package orders\n\nallow if input.request.method == \"GET\"\n")
 	write("data/tenants.yaml", "acme: { region: eu }\n")
+	write("breach.filter", "looked for, not opened")
 	write("secrets/internal-ca.pem", newAuthority(t))
 	write("mail/reset_password.subject.txt", "Your new password\n")
 	write("next.yaml", "public_url: http://app.localhost\nupstreams: { app: http://127.0.0.1:9 }\nroutes: [{ name: health, match: { path: /healthz }, allow: anyone }]\n")

@@ -10,6 +10,7 @@ import (
 	"gatehouse/idp"
 	"gatehouse/idp/client"
 	"gatehouse/idp/pool"
+	"gatehouse/internal/audit"
 	"gatehouse/internal/keyring"
 	"gatehouse/proxy"
 )
@@ -50,6 +51,7 @@ func (a *App) keepRegistered(ctx context.Context, plan *Plan) error {
 	if err := a.checkScopes(ctx, plan); err != nil {
 		return err
 	}
+	ctx = audit.WithActor(ctx, audit.Actor{Name: "gateway"})
 	if err := a.provider.Clients.Put(ctx, plan.gatewayClient(), a.gatewaySecret); err != nil {
 		return fmt.Errorf("register the gateway at its provider: %w", err)
 	}

@@ -10,6 +10,7 @@ import (
 	"gatehouse/idp"
 	"gatehouse/idp/keys"
 	"gatehouse/idp/notify"
+	"gatehouse/idp/password/breach"
 	"gatehouse/idp/store"
 	"gatehouse/internal/audit"
 	"gatehouse/internal/keyring"
@@ -21,6 +22,7 @@ type Store struct {
 	idp.Domain
 	db     *store.DB
 	sealer *keyring.Sealer
+	listed *breach.Checker
 }
 
 // ErrNoProvider says that the configuration has no embedded provider.
@@ -28,7 +30,27 @@ var ErrNoProvider = errors.New("the configuration has no idp section, so there i
 
 // OpenStore opens the database of a configuration beside a running server, or
 // without one. It makes and migrates nothing.
-func OpenStore(ctx context.Context, plan *Plan) (*Store, error) {
+func OpenStore(ctx context.Context, plan *Plan) (*Store, error) { return openStore(ctx, plan, nil) }
+
+// OpenStoreForPasswords is OpenStore for who sets passwords: those in lists of
+// stolen ones are refused, as the server refuses them. It takes longer, since the
+// filter file is read whole.
+func OpenStoreForPasswords(ctx context.Context, plan *Plan) (*Store, error) {
+	if plan.Config.IDP == nil {
+		return nil, ErrNoProvider
+	}
+	listed, err := breach.Open(plan.Config.IDP.Password.Breached)
+	if err != nil {
+		return nil, fmt.Errorf("idp.password.breached: %w", err)
+	}
+	st, err := openStore(ctx, plan, listed)
+	if err != nil {
+		return nil, errors.Join(err, listed.Close())
+	}
+	return st, nil
+}
+
+func openStore(ctx context.Context, plan *Plan, listed *breach.Checker) (*Store, error) {
 	c := plan.Config
 	if c.IDP == nil {
 		return nil, ErrNoProvider
@@ -48,18 +70,17 @@ func OpenStore(ctx context.Context, plan *Plan) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	domain, err := newDomain(ctx, c.IDP, db, sealer)
+	domain, err := newDomain(ctx, c.IDP, idp.Deps{DB: db, Sealer: sealer, Listed: listed})
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
-	return &Store{Domain: domain, db: db, sealer: sealer}, nil
+	return &Store{Domain: domain, db: db, sealer: sealer, listed: listed}, nil
 }
 
 // newDomain is the domain of the command line: what it enqueues, the server sends.
-func newDomain(ctx context.Context, cfg *idp.Config, db *store.DB, sealer *keyring.Sealer) (idp.Domain, error) {
-	d := idp.Deps{DB: db, Sealer: sealer}
+func newDomain(ctx context.Context, cfg *idp.Config, d idp.Deps) (idp.Domain, error) {
 	var err error
-	if d.Demo, err = db.Demo(ctx); err != nil {
+	if d.Demo, err = d.DB.Demo(ctx); err != nil {
 		return idp.Domain{}, err
 	}
 	if d.Demo {
@@ -68,8 +89,8 @@ func newDomain(ctx context.Context, cfg *idp.Config, db *store.DB, sealer *keyri
 	return idp.NewDomain(cfg, d)
 }
 
-// Close closes the database.
-func (s *Store) Close() error { return s.db.Close() }
+// Close closes the database, and the filter of stolen passwords.
+func (s *Store) Close() error { return errors.Join(s.db.Close(), s.listed.Close()) }
 
 // Events returns up to limit events of the pool with a Seq above after, in order.
 func (s *Store) Events(ctx context.Context, after int64, limit int) ([]audit.Event, error) {

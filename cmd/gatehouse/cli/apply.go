@@ -52,7 +52,7 @@ that there would be changes.`,
 			if o.pruneUsers && len(want.Users) == 0 {
 				return usage("%s declares no user, so --prune-users would delete everybody", args[0])
 			}
-			return s.withStore(cmd.Context(), func(ctx context.Context, st *app.Store) error {
+			return s.withPasswords(cmd.Context(), func(ctx context.Context, st *app.Store) error {
 				return s.apply(ctx, st, want, reach, o)
 			})
 		},

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"text/tabwriter"
 
 	"gatehouse/cmd/gatehouse/app"
@@ -14,7 +15,7 @@ import (
 )
 
 func newKey(s *settings) *cobra.Command {
-	return noun("key", "Keys: cookies, assertions, tokens, sealing", keyList(s), keyRotate(s))
+	return noun("key", "Keys: cookies, assertions, tokens, sealing", keyList(s), keyRotate(s), keyReseal(s))
 }
 
 // keyJSON is a key as printed: what it is called, never the key.
@@ -86,7 +87,8 @@ func keyRotate(s *settings) *cobra.Command {
 	return &cobra.Command{
 		Use: "rotate RING", Short: "Make a new key for token, cookie, assertion or sealing", Args: cobra.ExactArgs(1),
 		Long: `Make a new key. What the ones before it made can still be opened and verified;
-of cookie, assertion and sealing keys three are kept.
+of cookie, assertion and sealing keys three are kept. After a new sealing key the
+database is sealed again, as 'key reseal' does.
 
 A token key is published ten minutes before it signs. A running server takes up
 a new token key by itself; after rotating another ring, restart it.`,
@@ -104,6 +106,9 @@ a new token key by itself; after rotating another ring, restart it.`,
 			case "cookie", "assertion":
 				return s.rotateRing(keyring.Purpose(args[0]))
 			case "sealing":
+				if os.Getenv(app.SealingEnv) != "" {
+					return usage("the sealing key comes from %s: put a new one before it, with a comma, then call `gatehouse key reseal`", app.SealingEnv)
+				}
 				return s.rotateSealing(cmd.Context())
 			}
 			return usage("%q is no ring of keys: token, cookie, assertion or sealing", args[0])
@@ -132,10 +137,32 @@ func (s *settings) rotateSealing(ctx context.Context) error {
 	if err := s.rotateRing(keyring.Sealing); err != nil {
 		return err
 	}
-	return s.withStore(ctx, func(ctx context.Context, st *app.Store) error {
-		if err := st.Reseal(ctx); err != nil {
-			return problems(fmt.Errorf("seal the database again: %w", err))
-		}
-		return nil
-	})
+	return s.withStore(ctx, reseal)
+}
+
+func reseal(ctx context.Context, st *app.Store) error {
+	if err := st.Reseal(ctx); err != nil {
+		return problems(fmt.Errorf("seal the database again: %w", err))
+	}
+	return nil
+}
+
+func keyReseal(s *settings) *cobra.Command {
+	return &cobra.Command{
+		Use: "reseal", Short: "Seal all secrets in the database under the newest sealing key", Args: cobra.NoArgs,
+		Long: `Seal all secrets in the database again, under the newest sealing key, in one
+transaction. 'key rotate sealing' does it by itself; this is for a key from
+GATEHOUSE_SEALING_KEY, where the new one stands before the old one with a comma, and
+for a rotation that was cut short. Afterwards the old key opens nothing there;
+backups still need it.`,
+		Example: "  GATEHOUSE_SEALING_KEY=NEW,OLD gatehouse key reseal",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return s.withStore(cmd.Context(), func(ctx context.Context, st *app.Store) error {
+				if err := reseal(ctx, st); err != nil {
+					return err
+				}
+				return s.done("everything sealed is under the newest sealing key")
+			})
+		},
+	}
 }

@@ -18,12 +18,23 @@ import (
 
 // withStore opens the user pool of the configuration, beside a running server
 // or without one, and runs do as the operating system's user.
-func (s *settings) withStore(ctx context.Context, do func(ctx context.Context, st *app.Store) error) (err error) {
+func (s *settings) withStore(ctx context.Context, do func(ctx context.Context, st *app.Store) error) error {
+	return s.opened(ctx, app.OpenStore, do)
+}
+
+// withPasswords is withStore for what sets passwords.
+func (s *settings) withPasswords(ctx context.Context, do func(ctx context.Context, st *app.Store) error) error {
+	return s.opened(ctx, app.OpenStoreForPasswords, do)
+}
+
+type opener func(context.Context, *app.Plan) (*app.Store, error)
+
+func (s *settings) opened(ctx context.Context, open opener, do func(ctx context.Context, st *app.Store) error) (err error) {
 	plan, _, err := s.load()
 	if err != nil {
 		return err
 	}
-	st, err := app.OpenStore(ctx, plan)
+	st, err := open(ctx, plan)
 	if err != nil {
 		return unreachable(err)
 	}
@@ -33,13 +44,18 @@ func (s *settings) withStore(ctx context.Context, do func(ctx context.Context, s
 
 // withUser finds a user by username or e-mail address.
 func (s *settings) withUser(ctx context.Context, name string, do func(context.Context, *app.Store, pool.User) error) error {
-	return s.withStore(ctx, func(ctx context.Context, st *app.Store) error {
+	return s.withStore(ctx, found(name, do))
+}
+
+// found calls do with the user of that name.
+func found(name string, do func(context.Context, *app.Store, pool.User) error) func(context.Context, *app.Store) error {
+	return func(ctx context.Context, st *app.Store) error {
 		u, err := st.Pool.Find(ctx, name)
 		if err != nil {
 			return problems(fmt.Errorf("find user %s: %w", name, err))
 		}
 		return do(ctx, st, u)
-	})
+	}
 }
 
 // osUser is the name under which changes are recorded.

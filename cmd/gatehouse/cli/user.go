@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"text/tabwriter"
 
 	"gatehouse/cmd/gatehouse/app"
 	"gatehouse/idp/pool"
@@ -15,7 +14,7 @@ import (
 
 func newUser(s *settings) *cobra.Command {
 	return noun("user", "People who can sign in",
-		userAdd(s), userList(s), userShow(s), userSet(s), userPassword(s),
+		userAdd(s), userInvite(s), userList(s), userShow(s), userSet(s), userPassword(s),
 		userState(s, "disable", "Keep a user from signing in, and end what is running", (*pool.Pool).Disable),
 		userState(s, "enable", "Let a user sign in again", (*pool.Pool).Enable),
 		userEnd(s, "sign-out", "End every session and token of a user", "signed out", (*pool.Pool).SignOut),
@@ -57,25 +56,31 @@ func describeUser(ctx context.Context, st *app.Store, u pool.User) (userJSON, er
 func userAdd(s *settings) *cobra.Command {
 	var n pool.NewUser
 	var from string
+	var invite bool
 	var attributes []string
 	cmd := &cobra.Command{
 		Use: "add USERNAME", Short: "Make a user", Args: cobra.ExactArgs(1),
-		Long: "Make a user. The password is asked for, or read from a file or standard input;\nit is never an argument.",
+		Long: "Make a user. The password is asked for, or read from a file or standard input;\nit is never an argument. With --invite there is none: the person is mailed a link\nto choose one.",
 		Example: "  gatehouse user add dana --email dana@example.com --email-verified --group staff\n" +
+			"  gatehouse user add dana --email dana@example.com --invite\n" +
 			"  gatehouse user add dana --password-file - < secret.txt",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return s.withStore(cmd.Context(), func(ctx context.Context, st *app.Store) error {
+			return s.withPasswords(cmd.Context(), func(ctx context.Context, st *app.Store) error {
 				var err error
 				n.Username = args[0]
 				if n.Attributes, err = pairs(attributes); err != nil {
 					return err
 				}
-				if n.Password, err = s.secret(from, "password"); err != nil {
-					return err
+				add := st.Accounts.Invite
+				if !invite {
+					add = st.Pool.Add
+					if n.Password, err = s.secret(from, "password"); err != nil {
+						return err
+					}
 				}
-				u, err := st.Pool.Add(ctx, n)
+				u, err := add(ctx, n)
 				if err != nil {
-					return problems(fmt.Errorf("add user %s: %w", n.Username, err))
+					return problems(fmt.Errorf("add user %s: %w", n.Username, uninvited(err)))
 				}
 				return s.printUser(ctx, st, u)
 			})
@@ -90,6 +95,9 @@ func userAdd(s *settings) *cobra.Command {
 	cmd.Flags().BoolVar(&n.Temporary, "temporary", false, "they must choose another password when they first sign in")
 	cmd.Flags().StringSliceVar(&n.Groups, "group", nil, "`GROUP` to put them into; may be repeated")
 	cmd.Flags().StringVar(&from, "password-file", "", "`FILE` with the password, - for standard input; default: ask")
+	cmd.Flags().BoolVar(&invite, "invite", false, "mail them a link to choose a password with; a running server sends it")
+	cmd.MarkFlagsMutuallyExclusive("invite", "password-file")
+	cmd.MarkFlagsMutuallyExclusive("invite", "temporary")
 	return cmd
 }
 
@@ -116,44 +124,6 @@ func (s *settings) printUser(ctx context.Context, st *app.Store, u pool.User) er
 	})
 }
 
-func userList(s *settings) *cobra.Command {
-	return &cobra.Command{
-		Use: "list", Short: "List users", Args: cobra.NoArgs,
-		Example: "  gatehouse user list\n  gatehouse user list --output json",
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return s.withStore(cmd.Context(), func(ctx context.Context, st *app.Store) error {
-				all := []userJSON{}
-				for after := ""; ; {
-					page, err := st.Pool.List(ctx, after, 500)
-					if err != nil {
-						return problems(fmt.Errorf("list users: %w", err))
-					}
-					for _, u := range page {
-						d, err := describeUser(ctx, st, u)
-						if err != nil {
-							return problems(err)
-						}
-						all, after = append(all, d), u.Username
-					}
-					if len(page) < 500 {
-						break
-					}
-				}
-				return s.print(all, func(w io.Writer) { tabulateUsers(w, all) })
-			})
-		},
-	}
-}
-
-func tabulateUsers(w io.Writer, all []userJSON) {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "USERNAME\tEMAIL\tENABLED\tGROUPS\tSUB")
-	for _, u := range all {
-		fmt.Fprintf(t, "%s\t%s\t%t\t%s\t%s\n", u.Username, orDash(u.Email), u.Enabled, orDash(strings.Join(u.Groups, ",")), u.ID)
-	}
-	t.Flush()
-}
-
 func userShow(s *settings) *cobra.Command {
 	return &cobra.Command{
 		Use: "show NAME", Short: "Show a user, by username or e-mail address", Args: cobra.ExactArgs(1),
@@ -170,7 +140,7 @@ func userPassword(s *settings) *cobra.Command {
 		Use: "password NAME", Short: "Set a user's password, and end what is running", Args: cobra.ExactArgs(1),
 		Example: "  gatehouse user password dana\n  gatehouse user password dana --password-file -",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return s.withUser(cmd.Context(), args[0], func(ctx context.Context, st *app.Store, u pool.User) error {
+			return s.withPasswords(cmd.Context(), found(args[0], func(ctx context.Context, st *app.Store, u pool.User) error {
 				pass, err := s.secret(from, "new password")
 				if err != nil {
 					return err
@@ -179,7 +149,7 @@ func userPassword(s *settings) *cobra.Command {
 					return problems(fmt.Errorf("set password of %s: %w", u.Username, err))
 				}
 				return s.done("password of %s set; sessions and tokens of before have ended", u.Username)
-			})
+			}))
 		},
 	}
 	cmd.Flags().StringVar(&from, "password-file", "", "`FILE` with the password, - for standard input; default: ask")

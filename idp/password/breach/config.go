@@ -3,6 +3,7 @@ package breach
 import (
 	"net/netip"
 	"net/url"
+	"os"
 	"slices"
 
 	"gatehouse/internal/conf"
@@ -62,6 +63,10 @@ func (c *Config) Defaults() { *c = Config{At: []Moment{SignUp, Change}, Action: 
 func (c *Config) Check(r *conf.Report) {
 	if c.Filter != "" {
 		c.Filter = r.Path(c.Filter)
+		// To verify all of it takes seconds: that is for the start.
+		if _, err := os.Stat(c.Filter); err != nil {
+			r.Warnf(&c.Filter, "filter cannot be read, so `gatehouse serve` does not start: %v", err)
+		}
 	}
 	if u := c.RangeURL; u != nil {
 		switch {
