@@ -67,6 +67,9 @@ type SignIn interface {
 	Knows(id *session.Identity) bool
 	// SignOut revokes s durably and tells where the browser goes next.
 	SignOut(ctx context.Context, site session.Site, s *session.Session) (SignedOut, error)
+	// Elsewhere returns the page that signs a browser out where people sign in;
+	// "" when there is none now.
+	Elsewhere(ctx context.Context, site session.Site) string
 }
 
 // Attempt is what a sign-in shall lead to.

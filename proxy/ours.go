@@ -204,7 +204,11 @@ func (x *exchange) signOut(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if s == nil {
-		writeSignedOut(w)
+		elsewhere := ""
+		if r.URL.Query().Get("state") != session.SignedOutState {
+			elsewhere = g.parts.SignIn.Elsewhere(r.Context(), *v.Site)
+		}
+		writeSignedOut(w, elsewhere)
 		return
 	}
 	if r.Method != http.MethodPost {

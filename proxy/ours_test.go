@@ -110,6 +110,19 @@ func TestCopiedCookieIsDeadAfterSignOut(t *testing.T) {
 	}
 }
 
+// A browser whose session here has ended may have one where people sign in:
+// "signed out" alone would be believed, and the next page opens by itself.
+func TestSignedOutPageLeadsToTheIssuer(t *testing.T) {
+	w := newWorld(t, baseRoutes)
+	for path, leads := range map[string]bool{"/_gatehouse/sign-out": true, "/_gatehouse/sign-out?state=signed-out": false} {
+		res := w.ask("GET", path)
+		page, _ := io.ReadAll(res.Body)
+		if has := strings.Contains(string(page), `href="https://issuer.test/logout?client_id=gate"`); res.StatusCode != 200 || has != leads {
+			t.Errorf("%s: %d, leads to the issuer: %v, want %v\n%s", path, res.StatusCode, has, leads, page)
+		}
+	}
+}
+
 func TestForeignPagesCannotSignOut(t *testing.T) {
 	w := newWorld(t, baseRoutes)
 	cookie := w.session("alice", "admins")

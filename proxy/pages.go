@@ -62,9 +62,13 @@ var pages = template.Must(page.Shell().Parse(`
 {{template "bottom"}}{{end}}
 
 {{define "signed-out"}}{{template "top" .Head}}<h1>You are signed out</h1>
-<p>You can close this page, or sign in again.</p>
+{{if .Elsewhere}}<p>That is so here. Where you sign in you may still be signed in, and then this
+browser gets in again without a password.</p>
+<p><a class="button" href="{{.Elsewhere}}">Sign out there too</a></p>
+<p><a href="` + pathSignIn + `">Sign in</a></p>
+{{else}}<p>You can close this page, or sign in again.</p>
 <p><a class="button" href="` + pathSignIn + `">Sign in</a></p>
-{{template "bottom"}}{{end}}
+{{end}}{{template "bottom"}}{{end}}
 
 {{define "continue"}}{{template "top" .Head}}<h1>You are signed out here</h1>
 <p>One more step signs you out where you signed in.</p>
@@ -91,8 +95,13 @@ func writeConfirm(w http.ResponseWriter, s *session.Session, token string) {
 	}{page.Head{Title: "Sign out?"}, s.Identity().Username, token}, originOf(s.Issuer))
 }
 
-func writeSignedOut(w http.ResponseWriter) {
-	writePage(w, "signed-out", struct{ Head page.Head }{page.Head{Title: "You are signed out"}})
+// writeSignedOut tells a browser without a session so; elsewhere is where it may
+// still have one, "" for nowhere.
+func writeSignedOut(w http.ResponseWriter, elsewhere string) {
+	writePage(w, "signed-out", struct {
+		Head      page.Head
+		Elsewhere string
+	}{page.Head{Title: "You are signed out"}, elsewhere})
 }
 
 // writeContinue hands the browser on to a foreign issuer by POST, so that the

@@ -197,6 +197,10 @@ func (f *fakeSignIn) SignOut(ctx context.Context, _ session.Site, s *session.Ses
 	return SignedOut{Location: "https://issuer.test/logout"}, err
 }
 
+func (f *fakeSignIn) Elsewhere(context.Context, session.Site) string {
+	return "https://issuer.test/logout?client_id=gate"
+}
+
 // fakeTokens accepts "scope:NAME" for a machine and "alice" for her own token.
 type fakeTokens struct {
 	edit       func(*session.Identity)

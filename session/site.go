@@ -7,6 +7,10 @@ import (
 	"strings"
 )
 
+// SignedOutState is the state that comes back with a browser that the issuer has
+// signed out. It proves nothing: it spares the person a question.
+const SignedOutState = "signed-out"
+
 // Site is one public URL: the host people type, and so the host that cookies
 // and redirects belong to. It is immutable.
 type Site struct {

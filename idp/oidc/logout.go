@@ -132,6 +132,9 @@ func (s signOut) again() string {
 // transaction. Where that cannot be written nobody is told that it was done.
 func (h *Handler) endSession(w http.ResponseWriter, r *http.Request, s sso.Session, ask signOut) error {
 	actor := audit.Actor{Name: s.UserID}
+	if u, err := h.Pool.Get(r.Context(), s.UserID); err == nil {
+		actor.Name = u.Username
+	}
 	if ip := h.ClientIP(r); ip.IsValid() {
 		actor.IP = ip.String()
 	}

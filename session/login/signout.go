@@ -23,6 +23,17 @@ type SignedOut struct {
 	Form map[string]string
 }
 
+// Elsewhere returns the page of the default issuer that signs a browser out
+// which has no session here: it may have one there, and would be signed in again
+// without a word. "" when the issuer has no such page, or cannot be asked.
+func (l *Login) Elsewhere(ctx context.Context, site session.Site) string {
+	m, err := l.standard.ready(ctx)
+	if err != nil {
+		return ""
+	}
+	return l.standard.endSession(m, site, &session.Session{}).Location
+}
+
 // tokenLife bounds how long a credential of the same sign-in can live: a
 // revocation by the issuer's sid or origin_jti is kept as long.
 const tokenLife = 25 * time.Hour
@@ -85,6 +96,7 @@ func (p *provider) endSession(m *metadata, site session.Site, s *session.Session
 	fields := map[string]string{
 		"client_id":                p.ClientID,
 		"post_logout_redirect_uri": site.Origin + SignedOutPath,
+		"state":                    session.SignedOutState,
 	}
 	if s.IDToken != "" {
 		fields["id_token_hint"] = s.IDToken

@@ -49,6 +49,18 @@ func TestSignOut(t *testing.T) {
 	}
 }
 
+func TestBrowserWithoutASessionMaySignOutElsewhere(t *testing.T) {
+	for name, provider := range map[string]func(*issuer) *Provider{"own": own, "foreign": foreign} {
+		w := newWorld(t, provider)
+		u, err := url.Parse(w.login.Elsewhere(t.Context(), w.site))
+		q := u.Query()
+		if err != nil || u.Path != "/logout" || q.Get("client_id") != clientID || q.Get("state") != session.SignedOutState ||
+			q.Get("post_logout_redirect_uri") != w.site.Origin+SignedOutPath || q.Has("logout_hint") {
+			t.Errorf("%s: %v, %v", name, u, err)
+		}
+	}
+}
+
 func TestSignOutAtAForeignIssuer(t *testing.T) {
 	w := newWorld(t, foreign)
 	b := w.browser()

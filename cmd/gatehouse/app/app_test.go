@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"html"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -77,6 +80,46 @@ func TestSignOutKillsACopiedCookieForGood(t *testing.T) {
 			t.Errorf("bob's cookie %s = %d, want 200", when, got)
 		}
 		w.restart()
+	}
+}
+
+// TestSignOutReachesTheProviderWithoutASessionHere: the session at the gateway
+// may have ended while the one at the provider lives.
+func TestSignOutReachesTheProviderWithoutASessionHere(t *testing.T) {
+	w := newWorld(t)
+	alice := w.browser()
+	alice.signIn("/", "alice")
+	here, err := url.Parse(w.origin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	forget := func() {
+		for _, c := range alice.http.Jar.Cookies(here) {
+			alice.http.Jar.SetCookies(here, []*http.Cookie{{Name: c.Name, Path: "/", MaxAge: -1}})
+		}
+	}
+	forget()
+	if a := alice.open("/"); a.StatusCode != http.StatusOK {
+		t.Fatalf("with a session at the provider alone = %d, want a silent sign-in", a.StatusCode)
+	}
+	forget()
+	link := regexp.MustCompile(`href="([^"]+/logout[^"]*)"`).FindStringSubmatch(alice.open("/_gatehouse/sign-out").body)
+	if link == nil {
+		t.Fatal("the page leads nowhere, and the person believes to be signed out")
+	}
+	ask, err := alice.do(html.UnescapeString(link[1]), nil, navigation)
+	if err != nil {
+		t.Fatal(err)
+	}
+	end, err := alice.submit(ask, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if end.StatusCode != http.StatusOK || end.Request.URL.Path != "/_gatehouse/sign-out" || strings.Contains(end.body, "/logout") {
+		t.Errorf("the provider leads to %d at %s:\n%s", end.StatusCode, end.Request.URL, end.body)
+	}
+	if a := alice.open("/"); !strings.Contains(a.body, `name="password"`) {
+		t.Errorf("after it, / = %d:\n%s", a.StatusCode, a.body)
 	}
 }
 

@@ -138,6 +138,11 @@ func (s signIn) SignOut(ctx context.Context, site session.Site, have *session.Se
 	return proxy.SignedOut{Location: out.Location, Form: out.Form}, err
 }
 
+// Elsewhere implements proxy.SignIn.
+func (s signIn) Elsewhere(ctx context.Context, site session.Site) string {
+	return s.Login.Elsewhere(ctx, site)
+}
+
 // nobody is the sign-in of a gate that has no issuer: routes are for anyone,
 // or for bearers of tokens.
 type nobody struct{}
@@ -166,3 +171,6 @@ func (nobody) Knows(*session.Identity) bool { return false }
 func (nobody) SignOut(context.Context, session.Site, *session.Session) (proxy.SignedOut, error) {
 	return proxy.SignedOut{}, nil
 }
+
+// Elsewhere implements proxy.SignIn.
+func (nobody) Elsewhere(context.Context, session.Site) string { return "" }
