@@ -38,10 +38,9 @@ type Config struct {
 	// InviteWithin is how long the link of an invitation works, 1h to 2160h.
 	// Default 168h.
 	InviteWithin time.Duration `yaml:"invite_within"`
-	// Recovery says how people get back who have forgotten their password, the
-	// first that a person has verified: email, phone. Pages send links, which go
-	// by email; codes, which programs ask for, go by both. An empty list offers
-	// nothing. Default email, where mail can be sent.
+	// Recovery says how people get back who have forgotten their password: by a
+	// link, which goes by email. An empty list offers nothing. Default email,
+	// where mail can be sent.
 	Recovery []Channel `yaml:"recovery"`
 	// Delete lets people delete their own account. Default true.
 	Delete bool `yaml:"delete"`
@@ -107,16 +106,12 @@ func (c *Config) Check(r *conf.Report, people pool.Config, can []Channel) {
 
 // checkRecovery also warns of what leaves people without a way back.
 func (c *Config) checkRecovery(r *conf.Report, can []Channel) {
-	section := map[Channel]string{Email: "idp.mail", Phone: "idp.sms"}
 	for i, channel := range c.Recovery {
 		switch {
-		case section[channel] == "":
-			r.Errorf(&c.Recovery[i], "idp.account.recovery names %q, want email or phone", channel)
+		case channel != Email:
+			r.Errorf(&c.Recovery[i], "idp.account.recovery names %q, want email: no page takes codes sent elsewhere", channel)
 		case r.Has(&c.Recovery) && !slices.Contains(can, channel):
-			r.Warnf(&c.Recovery[i], "nothing goes out by %s, since there is no %s", channel, section[channel])
+			r.Warnf(&c.Recovery[i], "nothing goes out by email, since there is no idp.mail")
 		}
-	}
-	if len(c.Recovery) > 0 && !slices.Contains(c.Recovery, Email) {
-		r.Warnf(&c.Recovery, "idp.account.recovery has no email, and pages send links by email alone: they offer no way back")
 	}
 }
