@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/netip"
+	"slices"
 	"time"
 
 	"gatehouse/idp/mfa"
@@ -153,9 +154,7 @@ func (c change) do(ctx context.Context, w http.ResponseWriter, r *http.Request) 
 	}
 	switch what {
 	case "add":
-		return c.begin(w, r, signin.Ask{
-			For: signin.ForAccount, App: accountApp, Restart: c.base + PathSecurity, Enrol: kind, Known: known(c.session),
-		})
+		return c.add(w, r, kind)
 	case "remove":
 		return c.remove(ctx, kind, id)
 	case "codes":
@@ -173,6 +172,24 @@ func (c change) do(ctx context.Context, w http.ResponseWriter, r *http.Request) 
 // known is what a flow goes on from that asks for no more than is missing.
 func known(s sso.Session) *signin.Known {
 	return &signin.Known{Session: s.ID, UserID: s.UserID, AuthTime: s.AuthTime, AMR: s.AMR}
+}
+
+// add leads to the set-up of a factor that the page offers.
+func (c change) add(w http.ResponseWriter, r *http.Request, k mfa.Kind) error {
+	who, err := c.person(r.Context(), c.user)
+	if err != nil {
+		return err
+	}
+	set, err := c.deps.Factors.Of(r.Context(), c.user.ID)
+	if err != nil {
+		return err
+	}
+	if !slices.Contains(c.deps.Factors.Enrollable(set, who), k) {
+		return mfa.ErrNotOffered
+	}
+	return c.begin(w, r, signin.Ask{
+		For: signin.ForAccount, App: accountApp, Restart: c.base + PathSecurity, Enrol: k, Known: known(c.session),
+	})
 }
 
 // remove takes a factor away, which ends every session of the person.
