@@ -1,17 +1,16 @@
 package e2e
 
 import (
-	"crypto/hmac"
 	"crypto/rand"
-	"crypto/sha1"
 	"encoding/base32"
-	endian "encoding/binary"
 	"errors"
 	"fmt"
 	"net/http"
 	"regexp"
 	"strings"
 	"time"
+
+	"gatehouse/internal/testenv/authenticator"
 )
 
 var (
@@ -31,7 +30,7 @@ func (o *ordeal) enrol(r *resident) error {
 	if err != nil || !r.enrolled {
 		return err
 	}
-	used := map[string][]string{"totp": {totpCode(key, 1)}, "recovery": recovery[:min(2, len(recovery))]}
+	used := map[string][]string{"totp": {authenticator.Code(key, time.Now(), 1)}, "recovery": recovery[:min(2, len(recovery))]}
 	for _, kind := range []string{"totp", "recovery"} {
 		for _, code := range used[kind] {
 			if err := o.useFactor(r, kind, code); err != nil {
@@ -66,7 +65,7 @@ func (o *ordeal) setUpApp(r *resident) (key []byte, recovery []string, err error
 		if key, err = base32.StdEncoding.WithPadding(base32.NoPadding).DecodeString(strings.ReplaceAll(found[1], " ", "")); err != nil {
 			return err
 		}
-		if a, err = b.send(a, "code", totpCode(key, 0)); err != nil {
+		if a, err = b.send(a, "code", authenticator.Code(key, time.Now(), 0)); err != nil {
 			return err
 		}
 		if a.status != http.StatusSeeOther {
@@ -144,16 +143,6 @@ func (o *ordeal) showFactor(r *resident, kind, code string) error {
 		return a.unexpected("sign in with a second factor")
 	}
 	return nil
-}
-
-// totpCode is the code that an app shows so many steps of 30 s from now (RFC
-// 6238 §4.2, RFC 4226 §5.3).
-func totpCode(key []byte, ahead int64) string {
-	mac := hmac.New(sha1.New, key)
-	mac.Write(endian.BigEndian.AppendUint64(nil, uint64(time.Now().Unix()/30+ahead)))
-	sum := mac.Sum(nil)
-	at := sum[len(sum)-1] & 0x0f
-	return fmt.Sprintf("%06d", (endian.BigEndian.Uint32(sum[at:])&0x7fffffff)%1_000_000)
 }
 
 // newPassword is one that nobody has had.

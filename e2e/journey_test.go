@@ -189,7 +189,7 @@ func (j *journey) signUp() {
 // appCode is the next code that the authenticator app shows.
 func (j *journey) appCode() string {
 	j.last = max(j.last+1, time.Now().Unix()/30)
-	return totp(j.secret, j.last)
+	return authenticator.Code(j.secret, time.Unix(30*j.last, 0), 0)
 }
 
 var codeTag = regexp.MustCompile(`<code>([^<]+)</code>`)
@@ -225,7 +225,7 @@ func (j *journey) setUpApp() {
 
 func (j *journey) signInByApp() {
 	j.t.Helper()
-	used := totp(j.secret, j.last)
+	used := authenticator.Code(j.secret, time.Unix(30*j.last, 0), 0)
 	page := j.want("the second factor", j.begin(erinPassword), http.StatusOK, "authenticator app")
 	if status, _ := j.me(); status != http.StatusUnauthorized {
 		j.t.Errorf("me.json with the password alone = %d, want 401", status)

@@ -1,31 +1,22 @@
 package idp_test
 
 import (
-	"crypto/hmac"
-	"crypto/sha1"
-	"encoding/base32"
-	"encoding/binary"
-	"fmt"
 	"testing"
 	"time"
 
 	"gatehouse/idp"
 	"gatehouse/idp/mfa"
+	"gatehouse/internal/testenv/authenticator"
 )
 
-// appCode is what an authenticator app shows (RFC 6238, with its defaults).
+// appCode is what an authenticator app shows that was set up with a secret.
 func appCode(t *testing.T, secret string, at time.Time) string {
 	t.Helper()
-	key, err := base32.StdEncoding.WithPadding(base32.NoPadding).DecodeString(secret)
+	key, err := authenticator.Key(secret)
 	if err != nil {
 		t.Fatal(err)
 	}
-	mac := hmac.New(sha1.New, key)
-	if err := binary.Write(mac, binary.BigEndian, at.Unix()/30); err != nil {
-		t.Fatal(err)
-	}
-	sum := mac.Sum(nil)
-	return fmt.Sprintf("%06d", binary.BigEndian.Uint32(sum[sum[19]&15:])&0x7fffffff%1_000_000)
+	return authenticator.Code(key, at, 0)
 }
 
 // A mailbox is no second factor: whoever holds it sets the password, and no more.

@@ -1,11 +1,7 @@
 package idp_test
 
 import (
-	"crypto/hmac"
-	"crypto/sha1" //nolint:gosec // as authenticator apps do it
 	"encoding/base32"
-	"encoding/binary"
-	"fmt"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -17,6 +13,7 @@ import (
 
 	"gatehouse/idp"
 	"gatehouse/idp/signin"
+	"gatehouse/internal/testenv/authenticator"
 )
 
 // app is an authenticator app, set up for one account of one provider.
@@ -33,11 +30,7 @@ func (a *app) code() string {
 }
 
 func (a *app) at(steps int64) string {
-	mac := hmac.New(sha1.New, a.key)
-	_ = binary.Write(mac, binary.BigEndian, a.f.now().Unix()/30+steps)
-	sum := mac.Sum(nil)
-	at := sum[len(sum)-1] & 0xf
-	return fmt.Sprintf("%06d", (binary.BigEndian.Uint32(sum[at:])&0x7fffffff)%1_000_000)
+	return authenticator.Code(a.key, a.f.now(), steps)
 }
 
 var (
@@ -91,6 +84,19 @@ func (f *fixture) setUpApp(b *browser) (*app, []string) {
 		f.t.Fatalf("after set-up: %d %s", page.StatusCode, page.body)
 	}
 	return phone, codes
+}
+
+func TestWhatIsNotOfferedIsNotSetUp(t *testing.T) {
+	f := start(t, "")
+	b := f.browser()
+	page := b.enter("alice")
+	for _, kind := range []string{"", "nonsense", "passkey\x00", strings.Repeat("x", 5000)} {
+		a := b.fill(page, "do", "add", "kind", kind)
+		back := a.StatusCode == 303 && a.location(t).Path == "/account/security"
+		if refused := a.StatusCode >= 400 && a.StatusCode <= 499; !refused && !back {
+			t.Errorf("set up %.10q: %d to %q, want a refusal or the way back", kind, a.StatusCode, a.Header.Get("Location"))
+		}
+	}
 }
 
 // half gives alice's password for r and returns the page that asks for more.

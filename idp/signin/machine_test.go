@@ -2,12 +2,8 @@ package signin_test
 
 import (
 	"context"
-	"crypto/hmac"
-	"crypto/sha1" //nolint:gosec // as authenticator apps do it
 	"encoding/base32"
-	"encoding/binary"
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"net/netip"
 	"net/url"
@@ -22,6 +18,7 @@ import (
 	"gatehouse/idp/signin"
 	"gatehouse/idp/store"
 	"gatehouse/idp/store/storetest"
+	"gatehouse/internal/testenv/authenticator"
 )
 
 // outbox is a messenger that keeps what it was given.
@@ -121,11 +118,7 @@ func (h *house) enrol() {
 // code is what alice's app shows, after a while: the next code is another.
 func (h *house) code() string {
 	h.clock.Forward(31 * time.Second)
-	mac := hmac.New(sha1.New, h.key)
-	_ = binary.Write(mac, binary.BigEndian, h.clock.Now().Unix()/30)
-	sum := mac.Sum(nil)
-	at := sum[len(sum)-1] & 0xf
-	return fmt.Sprintf("%06d", (binary.BigEndian.Uint32(sum[at:])&0x7fffffff)%1_000_000)
+	return authenticator.Code(h.key, h.clock.Now(), 0)
 }
 
 var here = signin.Browser{Secret: "browser", Agent: "test"}

@@ -1,16 +1,13 @@
 package app
 
 import (
-	"crypto/hmac"
-	"crypto/sha1" //nolint:gosec // as authenticator apps do it
-	"encoding/base32"
-	"encoding/binary"
-	"fmt"
 	"net/http"
 	"regexp"
 	"strings"
 	"testing"
 	"time"
+
+	"gatehouse/internal/testenv/authenticator"
 )
 
 var shownKey = regexp.MustCompile(`type this key into it: <code>([A-Z2-7 ]+)</code>`)
@@ -23,15 +20,11 @@ func appCode(t *testing.T, page answer, steps int64) string {
 	if found == nil {
 		t.Fatalf("%s: %d shows no key: %s", page.Request.URL, page.StatusCode, page.body)
 	}
-	key, err := base32.StdEncoding.WithPadding(base32.NoPadding).DecodeString(strings.ReplaceAll(found[1], " ", ""))
+	key, err := authenticator.Key(found[1])
 	if err != nil {
 		t.Fatal(err)
 	}
-	mac := hmac.New(sha1.New, key)
-	_ = binary.Write(mac, binary.BigEndian, time.Now().Unix()/30+steps)
-	sum := mac.Sum(nil)
-	at := sum[len(sum)-1] & 0xf
-	return fmt.Sprintf("%06d", (binary.BigEndian.Uint32(sum[at:])&0x7fffffff)%1_000_000)
+	return authenticator.Code(key, time.Now(), steps)
 }
 
 // A route that asks for a second factor gets one from the embedded provider,
