@@ -68,11 +68,11 @@ func (e *sqlite) dialect() dialect {
 
 func (e *sqlite) connect(ctx context.Context, db *DB) error {
 	var err error
-	if db.write, err = sql.Open("sqlite", dsn(e.path, "foreign_keys(1)", "synchronous(FULL)")+"&_txlock=immediate"); err != nil {
+	if db.write, err = openSQLite(dsn(e.path, "foreign_keys(1)", "synchronous(FULL)") + "&_txlock=immediate"); err != nil {
 		return err
 	}
 	db.write.SetMaxOpenConns(1)
-	if db.read, err = sql.Open("sqlite", dsn(e.path, "query_only(1)")); err != nil {
+	if db.read, err = openSQLite(dsn(e.path, "query_only(1)")); err != nil {
 		return err
 	}
 	readers := max(4, 2*runtime.GOMAXPROCS(0))
