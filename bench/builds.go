@@ -1,6 +1,9 @@
 package main
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // builds compares two builds of gatehouse: what a change is worth, with less
 // noise than two ratios to a bare proxy have between them.
@@ -33,5 +36,35 @@ func builds(ctx context.Context, w *world) ([]line, error) {
 		add(name+"session", this.session(), that.session())
 		add(name+"bearer, 64 KiB", this.bearer().with("", medium), that.bearer().with("", medium))
 	}
-	return w.paired(ctx, rows), nil
+	return append(w.paired(ctx, rows), w.signInBuilds(ctx)), nil
+}
+
+// signInBuilds compares what a sign-in with a password costs both builds.
+func (w *world) signInBuilds(ctx context.Context) line {
+	const name = "sign-in with a password, CPU"
+	var both [2]*users
+	for i := range both {
+		c, err := w.usersOf(ctx, setup{other: i == 1}, storm)
+		if err != nil {
+			return failedLine(name, err)
+		}
+		defer c.end()
+		both[i] = c
+	}
+	l := line{name: name, unit: "×"}
+	for n := range w.plan.rounds + 1 {
+		var cost [2]time.Duration
+		for i := range both {
+			who := (i + n) % len(both)
+			s, err := both[who].signIns(ctx, 2*w.plan.duration)
+			if err != nil {
+				return failedLine(name, err)
+			}
+			cost[who] = s.cpu
+		}
+		if n > 0 { // the first ones are slower
+			l.values = append(l.values, float64(cost[0])/float64(cost[1]))
+		}
+	}
+	return l
 }

@@ -38,7 +38,7 @@ const (
 
 // passwords compares signing in over HTTP, all of it, with the hash that is in it.
 func passwords(ctx context.Context, w *world) ([]line, error) {
-	c, err := w.withUsers(ctx, "", storm)
+	c, err := w.withUsers(ctx, storm)
 	if err != nil {
 		return nil, err
 	}
@@ -57,17 +57,12 @@ func passwords(ctx context.Context, w *world) ([]line, error) {
 // signInRate lets people sign in and hashes alone, in turn.
 func (w *world) signInRate(ctx context.Context, c *users) ([]line, error) {
 	var each, cpu, signedIn, hashed []float64
-	var next atomic.Int64
-	signIn := func(ctx context.Context) error {
-		_, err := c.signIn(ctx, personOf(int(next.Add(1))%storm))
-		return err
-	}
 	hash := func(context.Context) error {
 		hashOf(personPassword)
 		return nil
 	}
 	// The first ones are slower.
-	if _, err := rate(ctx, time.Second, atOnce, signIn); err != nil {
+	if _, err := c.signIns(ctx, time.Second); err != nil {
 		return nil, err
 	}
 	before, err := hashRate(ctx, w.plan.duration, hash)
@@ -75,16 +70,7 @@ func (w *world) signInRate(ctx context.Context, c *users) ([]line, error) {
 		return nil, err
 	}
 	for range w.plan.rounds {
-		begin, err := c.proc.cpu()
-		if err != nil {
-			return nil, err
-		}
-		n := next.Load()
-		own, err := rate(ctx, 2*w.plan.duration, atOnce, signIn)
-		if err != nil {
-			return nil, err
-		}
-		end, err := c.proc.cpu()
+		own, err := c.signIns(ctx, 2*w.plan.duration)
 		if err != nil {
 			return nil, err
 		}
@@ -93,8 +79,8 @@ func (w *world) signInRate(ctx context.Context, c *users) ([]line, error) {
 			return nil, err
 		}
 		alone, cost := (before.rate+after.rate)/2, (before.cpu+after.cpu)/2
-		each, signedIn, hashed = append(each, alone/own), append(signedIn, own), append(hashed, alone)
-		cpu = append(cpu, float64((end-begin)/time.Duration(next.Load()-n))/float64(cost))
+		each, signedIn, hashed = append(each, alone/own.rate), append(signedIn, own.rate), append(hashed, alone)
+		cpu = append(cpu, float64(own.cpu)/float64(cost))
 		before = after
 	}
 	return []line{
@@ -103,6 +89,25 @@ func (w *world) signInRate(ctx context.Context, c *users) ([]line, error) {
 		{name: "sign-ins a second", unit: "/s", values: signedIn},
 		{name: "hashes a second, alone", unit: "/s", values: hashed},
 	}, nil
+}
+
+// signIns lets people sign in, one after the other, for d.
+func (c *users) signIns(ctx context.Context, d time.Duration) (s rated, err error) {
+	begin, err := c.proc.cpu()
+	if err != nil {
+		return s, err
+	}
+	n := c.next.Load()
+	s.rate, err = rate(ctx, d, atOnce, func(ctx context.Context) error {
+		_, err := c.signIn(ctx, personOf(int(c.next.Add(1))%storm))
+		return err
+	})
+	if err != nil {
+		return s, err
+	}
+	end, err := c.proc.cpu()
+	s.cpu = (end - begin) / time.Duration(max(1, c.next.Load()-n))
+	return s, err
 }
 
 // rate does something for d, so many at once, and returns how often in a second.
@@ -131,14 +136,13 @@ func rate(ctx context.Context, d time.Duration, atOnce int, do func(context.Cont
 	return float64(done.Load()) / took.Seconds(), ctx.Err()
 }
 
-// hashes are how many hashes a second all processors make together, and the CPU
-// time of one.
-type hashes struct {
+// rated is how often in a second something is done, and the CPU time of one.
+type rated struct {
 	rate float64
 	cpu  time.Duration
 }
 
-func hashRate(ctx context.Context, d time.Duration, hash func(context.Context) error) (h hashes, err error) {
+func hashRate(ctx context.Context, d time.Duration, hash func(context.Context) error) (h rated, err error) {
 	var n atomic.Int64
 	begin := ownCPU()
 	h.rate, err = rate(ctx, d, runtime.GOMAXPROCS(0), func(ctx context.Context) error {
@@ -228,7 +232,7 @@ func (w *world) storms(ctx context.Context) []line {
 // stormOnce returns the peak of memory, in MiB, and how many were answered 503
 // with Retry-After; all others must be signed in.
 func (w *world) stormOnce(ctx context.Context) (mib float64, busy int64, err error) {
-	c, err := w.withUsers(ctx, "", storm)
+	c, err := w.withUsers(ctx, storm)
 	if err != nil {
 		return 0, 0, err
 	}

@@ -39,7 +39,7 @@ func (w *world) refreshOn(ctx context.Context, name, postgres string) line {
 }
 
 func (w *world) refreshRates(ctx context.Context, postgres string) ([]float64, error) {
-	c, err := w.withUsers(ctx, postgres, chains)
+	c, err := w.usersOf(ctx, setup{postgres: postgres}, chains)
 	if err != nil {
 		return nil, err
 	}

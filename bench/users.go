@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -27,12 +28,19 @@ const (
 // one password, who come from one address.
 type users struct {
 	*gateway
-	via *http.Transport
+	via  *http.Transport
+	next atomic.Int64 // who signs in next
 }
 
-// withUsers starts a gateway with n people of import.go in it.
-func (w *world) withUsers(ctx context.Context, postgres string, n int) (*users, error) {
-	c, err := w.configure(setup{idp: true, users: true, postgres: postgres})
+// withUsers starts a gateway on SQLite with n people of import.go in it.
+func (w *world) withUsers(ctx context.Context, n int) (*users, error) {
+	return w.usersOf(ctx, setup{}, n)
+}
+
+// usersOf starts such a gateway on the database, and of the build, that s names.
+func (w *world) usersOf(ctx context.Context, s setup, n int) (*users, error) {
+	s.idp, s.users = true, true
+	c, err := w.configure(s)
 	if err != nil {
 		return nil, err
 	}
@@ -44,11 +52,11 @@ func (w *world) withUsers(ctx context.Context, postgres string, n int) (*users, 
 	if err := writePeople(file, n, hashOf(personPassword)); err != nil {
 		return nil, err
 	}
-	out, err := exec.CommandContext(ctx, w.binary, "user", "import", file, "--config", c.file, "--progress", "never").CombinedOutput()
+	out, err := exec.CommandContext(ctx, c.program(w).path, "user", "import", file, "--config", c.file, "--progress", "never").CombinedOutput()
 	if err != nil {
 		return nil, fmt.Errorf("import %d people: %w\n%s", n, err, bytes.TrimSpace(out))
 	}
-	return &users{g, &http.Transport{MaxIdleConnsPerHost: 256}}, nil
+	return &users{gateway: g, via: &http.Transport{MaxIdleConnsPerHost: 256}}, nil
 }
 
 // end ends the gateway.
