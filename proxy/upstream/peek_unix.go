@@ -10,11 +10,11 @@ import (
 // inClear returns the descriptor below c if nothing is buffered above it; nil
 // otherwise.
 func inClear(c net.Conn) syscall.RawConn {
-	tcp, ok := c.(*net.TCPConn)
+	bare, ok := c.(syscall.Conn) // a connection of TLS is none
 	if !ok {
 		return nil
 	}
-	raw, err := tcp.SyscallConn()
+	raw, err := bare.SyscallConn()
 	if err != nil {
 		return nil
 	}

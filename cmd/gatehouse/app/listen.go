@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"gatehouse/internal/lazyconn"
 	"gatehouse/proxy"
 )
 
@@ -96,7 +97,7 @@ func serveAll(ctx context.Context, srv *http.Server, listeners []net.Listener, s
 			if srv.TLSConfig != nil {
 				serve = func(ln net.Listener) error { return srv.ServeTLS(ln, "", "") }
 			}
-			if err := serve(ln); err != nil && !errors.Is(err, http.ErrServerClosed) {
+			if err := serve(lazyconn.Listen(ln)); err != nil && !errors.Is(err, http.ErrServerClosed) {
 				failed <- err
 			}
 		})
