@@ -31,7 +31,8 @@ func openCompiled(t *testing.T) *sql.DB {
 // names runs the same statement again and again.
 func names(ctx context.Context, on interface {
 	QueryContext(context.Context, string, ...any) (*sql.Rows, error)
-}, least int) (string, error) {
+}, least int,
+) (string, error) {
 	rows, err := on.QueryContext(ctx, "SELECT name FROM item WHERE id >= $1 ORDER BY id", least)
 	if err != nil {
 		return "", err
