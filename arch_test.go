@@ -66,7 +66,7 @@ var edges = []edge{
 	{"idp/hook", "", "calls out; decides nothing"},
 	{"idp/notify", "", "sends what others wrote"},
 	{"idp/pool", "idp/password/...", "people and groups"},
-	{"idp/pool/transfer", "idp/pool idp/password", "people in and out by the thousand: what a file says, checked by the pool's own rules"},
+	{"idp/pool/transfer", "idp/pool idp/password idp/mfa", "people in and out by the thousand: what a file says, checked by the pool's own rules"},
 	{"idp/client", "idp/password idp/pool", "programs, and the scopes they may have"},
 	{"idp/account", "idp/password idp/pool idp/risk", "the ways in and out of an account"},
 	{"idp/federation", "idp/pool", "contracts and linking: connectors know it, it knows none of them"},

@@ -27,8 +27,9 @@ var (
 	ErrTooManyTries = errors.New("too many answers")
 	// ErrNotFound means that there is no such factor, passkey or device.
 	ErrNotFound = errors.New("no such factor")
-	// ErrExists means that the passkey is registered already.
-	ErrExists = errors.New("passkey is registered already")
+	// ErrExists means that the passkey is registered already, or that the person
+	// has a factor of a kind that there is one of.
+	ErrExists = errors.New("factor is there already")
 	// ErrLimit means that the person has as many passkeys as there may be.
 	ErrLimit = errors.New("too many passkeys")
 	// ErrNotOffered means a kind that is not configured, or that this person

@@ -58,8 +58,14 @@ type Secrets interface {
 	Touch(ctx context.Context, userID string, k Kind, now time.Time) error
 }
 
-// Seals lets the sealed column be sealed again, after a rotation.
+// Seals are the secrets of many people: what is sealed again after a rotation,
+// and what is brought along and taken away.
 type Seals interface {
+	// Add stores secrets of people who have none of that kind, all or none;
+	// ErrExists when somebody has one.
+	Add(ctx context.Context, all []Secret) error
+	// Of returns the secrets of kind k of people, in no order.
+	Of(ctx context.Context, k Kind, userIDs []string) ([]Secret, error)
 	// Sealed returns up to limit secrets with a Sealed that follow after, by
 	// person and kind.
 	Sealed(ctx context.Context, after Secret, limit int) ([]Secret, error)

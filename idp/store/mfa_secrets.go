@@ -26,6 +26,9 @@ const (
 		VALUES ($1, $2, $3, $4, $5, $6, $7)
 		ON CONFLICT (user_id, kind) DO UPDATE SET sealed = excluded.sealed, name = excluded.name,
 			last_step = excluded.last_step, created = excluded.created, used = excluded.used`
+	qSecretAdd = `INSERT INTO mfa_secret (user_id, kind, sealed, name, last_step, created, used)
+		VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING`
+	qSecretsOf     = `SELECT ` + secretColumns + ` FROM mfa_secret WHERE user_id IN ($1)`
 	qSecretList    = `SELECT ` + secretColumns + ` FROM mfa_secret WHERE user_id = $1`
 	qSecretDrop    = `DELETE FROM mfa_secret WHERE user_id = $1 AND kind = $2`
 	qSecretAdvance = `UPDATE mfa_secret SET last_step = $1, used = $2
@@ -107,6 +110,36 @@ func (s mfaSecrets) Sealed(ctx context.Context, after mfa.Secret, limit int) ([]
 func (s mfaSecrets) Reseal(ctx context.Context, was mfa.Secret, sealed []byte) error {
 	_, err := s.did(ctx, qSecretReseal, base(sealed), was.UserID, string(was.Kind), base(was.Sealed))
 	return err
+}
+
+func (s mfaSecrets) Add(ctx context.Context, all []mfa.Secret) error {
+	rows := make([][]any, len(all))
+	for i, x := range all {
+		rows[i] = []any{x.UserID, string(x.Kind), base(x.Sealed), x.Name, x.Step, millis(x.Created), millis(x.Used)}
+	}
+	return s.db.InTx(ctx, func(ctx context.Context) error {
+		n, err := bulk(s).insert(ctx, qSecretAdd, rows)
+		if err == nil && n < int64(len(rows)) {
+			return mfa.ErrExists
+		}
+		return mfaError("add factors", err)
+	})
+}
+
+func (s mfaSecrets) Of(ctx context.Context, k mfa.Kind, userIDs []string) ([]mfa.Secret, error) {
+	var all []mfa.Secret
+	for part := range parts(userIDs) {
+		some, err := collect(ctx, s.db.reader(ctx), scanSecret, many(qSecretsOf, 1, len(part)), anys(part)...)
+		if err != nil {
+			return nil, mfaError("list factors", err)
+		}
+		for _, x := range some {
+			if x.Kind == k {
+				all = append(all, x)
+			}
+		}
+	}
+	return all, nil
 }
 
 func (s mfaSecrets) did(ctx context.Context, query string, args ...any) (bool, error) {

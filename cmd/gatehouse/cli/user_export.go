@@ -16,15 +16,16 @@ import (
 
 func userExport(s *settings) *cobra.Command {
 	var format, progress string
-	var hashes bool
+	var hashes, secrets bool
 	cmd := &cobra.Command{
 		Use: "export FILE", Short: "Write all people down in a file", Args: cobra.ExactArgs(1),
 		Long: `Write all people down in a new file that its owner alone can read, ordered by
 username. - is standard output.
 
-JSON lines hold everything, and user import brings them back as they were. CSV is
-Cognito's: it holds no sub, groups and status, and leaves out who is disabled, for
-they would come back enabled.`,
+JSON lines hold everything but second factors, and user import brings people back
+as they were; of second factors --secrets adds authenticator apps. CSV is Cognito's:
+it holds no sub, groups and status, and leaves out who is disabled, for they would
+come back enabled.`,
 		Example: "  gatehouse user export people.jsonl\n  gatehouse user export --format csv - | head",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := checkProgress(progress); err != nil {
@@ -34,15 +35,19 @@ they would come back enabled.`,
 			if format, err = formatOf(args[0], format); err != nil {
 				return err
 			}
+			if secrets && format == transfer.FormatCSV {
+				return usage("--secrets: %w", transfer.ErrSecrets)
+			}
 			return s.withStore(cmd.Context(), func(ctx context.Context, st *app.Store) error {
 				e := st.Exporter()
-				e.Format, e.Hashes = format, hashes
+				e.Format, e.Hashes, e.Secrets = format, hashes, secrets
 				return s.exportUsers(ctx, &e, args[0], progress)
 			})
 		},
 	}
 	cmd.Flags().StringVar(&format, "format", "", "`FORMAT` of the file: csv or jsonl (default: by its name)")
 	cmd.Flags().BoolVar(&hashes, "hashes", false, "write the hashes of passwords too: whoever reads them can try passwords on them")
+	cmd.Flags().BoolVar(&secrets, "secrets", false, "write the secrets of authenticator apps too: whoever reads them has everybody's second factor")
 	cmd.Flags().StringVar(&progress, "progress", "auto", "`WHEN` a progress bar is shown: auto (on a terminal), always or never")
 	return cmd
 }
@@ -50,6 +55,9 @@ they would come back enabled.`,
 func (s *settings) exportUsers(ctx context.Context, e *transfer.Exporter, path, progress string) error {
 	if e.Hashes {
 		fmt.Fprintln(s.Err, "gatehouse: warning: the file holds the hash of everybody's password; whoever reads it can try passwords on them for as long as they like, so keep it like the passwords themselves and remove it soon")
+	}
+	if e.Secrets {
+		fmt.Fprintln(s.Err, "gatehouse: warning: the file holds the secrets of everybody's authenticator app; whoever reads it has their second factors, so keep it like the passwords themselves and remove it soon")
 	}
 	bar := newBar(s.Err, progress, "people", 0)
 	e.Progress = bar.judged

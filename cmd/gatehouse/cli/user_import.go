@@ -34,7 +34,8 @@ writes them. - is standard input.
 Each row is held against the rules of the pool. A row that is refused goes to the
 report with its line and its reason, never a value, and the others go in. Who has
 no password_hash chooses a password first (RESET_REQUIRED). Nothing is hashed
-here, and nobody is sent anything.
+here, and nobody is sent anything. In JSON lines totp is the secret of a person's
+authenticator app, which goes on working.
 
 An import that was cut short goes on where it was when it is called again with the
 same file and the same flags; from standard input it cannot. Beside a running
@@ -235,6 +236,9 @@ func (s *settings) printImport(path string, o importing, r transfer.Result) erro
 		fmt.Fprintf(w, "%s: %d added, %d updated, %d unchanged, %d refused\n", count(int(r.Rows), "row"), r.Added, r.Updated, r.Unchanged, r.Refused)
 		if r.Stranded > 0 {
 			fmt.Fprintf(w, "%d of the added have neither a password nor a verified address or number: they cannot sign in until an operator gives them one\n", r.Stranded)
+		}
+		if r.Authenticators > 0 {
+			fmt.Fprintf(w, "%d of the added keep their authenticator app\n", r.Authenticators)
 		}
 		if o.dryRun {
 			fmt.Fprintln(w, "this was a dry run: nothing was kept")

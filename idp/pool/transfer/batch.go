@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"gatehouse/idp/mfa"
 	"gatehouse/idp/password"
 	"gatehouse/idp/pool"
 )
@@ -58,6 +59,7 @@ type batchRun struct {
 	groups  []string
 	claimed map[string]bool // names and ids of adds
 	adds    []pool.Draft
+	apps    map[string][]byte // keys of authenticator apps of adds, by id
 	refused []*RowError
 }
 
@@ -83,7 +85,10 @@ func (b *batchRun) run(ctx context.Context, batch []*item) error {
 	if len(b.adds) == 0 {
 		return nil
 	}
-	return b.m.has.Rows.Insert(ctx, b.adds)
+	if err := b.m.has.Rows.Insert(ctx, b.adds); err != nil {
+		return err
+	}
+	return b.m.has.Factors.BringTOTP(ctx, b.apps)
 }
 
 // look asks the store once about all of the batch.
@@ -108,7 +113,7 @@ func (b *batchRun) look(ctx context.Context, batch []*item) error {
 	if err != nil {
 		return fmt.Errorf("look for ids: %w", err)
 	}
-	b.held, b.claimed = map[string]bool{}, map[string]bool{}
+	b.held, b.claimed, b.apps = map[string]bool{}, map[string]bool{}, map[string][]byte{}
 	for _, id := range held {
 		b.held[id] = true
 	}
@@ -141,6 +146,10 @@ func (b *batchRun) one(ctx context.Context, i *item) (*RowError, error) {
 	}
 	if i.err != nil {
 		return i.wrong(i.err)
+	}
+	// Without it the person would sign in with less than where they come from.
+	if i.row.TOTP != nil && !b.m.has.Factors.Offers(mfa.TOTP) {
+		return i.bad(keyTOTP, "authenticator apps are no second factor here (idp.mfa); leave it out, and the person has none"), nil
 	}
 	if field := b.taken(i); field != "" {
 		return i.bad(field, "it is taken, perhaps in another spelling or as another kind of name"), nil
@@ -178,6 +187,10 @@ func (b *batchRun) add(i *item) {
 	b.claimed["\x00"+u.ID] = true
 	b.adds = append(b.adds, i.draft)
 	b.result.Added++
+	if i.row.TOTP != nil {
+		b.apps[u.ID] = i.row.TOTP
+		b.result.Authenticators++
+	}
 	if (u.PasswordHash == "" || u.Status == pool.ResetRequired) && !u.EmailVerified && !u.PhoneVerified {
 		b.result.Stranded++
 	}

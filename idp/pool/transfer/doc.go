@@ -13,5 +13,9 @@
 // kept: the store finds what stands in a file twice. There is one event
 // users.imported a batch, and none for each person, whose row says when they came.
 //
-// It knows no SQL, no HTTP and no command line, and it never tells a hash.
+// Authenticator apps come along with the people they belong to, sealed on their way
+// into the store; out they go only by the word that asks for them.
+//
+// It knows no SQL, no HTTP and no command line, and no refusal tells a hash or a
+// secret.
 package transfer

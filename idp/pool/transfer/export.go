@@ -13,7 +13,9 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"gatehouse/idp/mfa"
 	"gatehouse/idp/pool"
+	"gatehouse/internal/audit"
 )
 
 // The formats of files of people.
@@ -21,6 +23,9 @@ const (
 	FormatCSV  = "csv"
 	FormatJSON = "jsonl"
 )
+
+// ErrSecrets means that secrets of authenticator apps are to be written as CSV.
+var ErrSecrets = errors.New("csv has no column for authenticator apps; use jsonl")
 
 // ErrFormat means a format other than csv and jsonl.
 var ErrFormat = errors.New("unknown format, want csv or jsonl")
@@ -38,14 +43,19 @@ func NewReader(r io.Reader, format string, s pool.Schema) (Reader, error) {
 
 // Exporter writes the people of a pool down.
 type Exporter struct {
-	Pool *pool.Pool
-	Rows Rows
+	Pool    *pool.Pool
+	Factors *mfa.Factors
+	Rows    Rows
+	Journal audit.Journal
 	// Format is csv or jsonl. CSV holds no sub, groups, status, and times but
 	// the last; and no disabled people, who would come back enabled.
 	Format string
 	// Hashes writes the hashes of passwords too: whoever reads them can try
 	// passwords on them for as long as they like. In CSV only those that count.
 	Hashes bool
+	// Secrets writes the secrets of authenticator apps too: whoever reads them
+	// has everybody's second factor. CSV has no column for them.
+	Secrets bool
 	// Progress, if any, is told how many people are done.
 	Progress func(people int64)
 }
@@ -61,12 +71,19 @@ type Written struct {
 const page = 500
 
 // Write writes everybody to w, ordered by canonical username; what is changed
-// meanwhile is written as it is when its page is read. ErrFormat, and those of
-// the store and of w.
+// meanwhile is written as it is when its page is read. The event users.exported
+// comes first, so that an export that is cut short is recorded as well. ErrFormat,
+// ErrSecrets, and those of the store and of w.
 func (e *Exporter) Write(ctx context.Context, w io.Writer) (Written, error) {
 	var done Written
 	if e.Format != FormatCSV && e.Format != FormatJSON {
 		return done, fmt.Errorf("%w: %q", ErrFormat, e.Format)
+	}
+	if e.Secrets && e.Format == FormatCSV {
+		return done, ErrSecrets
+	}
+	if err := e.record(ctx); err != nil {
+		return done, err
 	}
 	out := bufio.NewWriterSize(w, 64<<10)
 	header := e.header()
@@ -91,6 +108,17 @@ func (e *Exporter) Write(ctx context.Context, w io.Writer) (Written, error) {
 	}
 }
 
+// record appends the event of an export.
+func (e *Exporter) record(ctx context.Context) error {
+	err := e.Journal.Append(ctx, audit.Event{Type: "users.exported", Detail: map[string]string{
+		"format": e.Format, "hashes": strconv.FormatBool(e.Hashes), "secrets": strconv.FormatBool(e.Secrets),
+	}})
+	if err != nil {
+		return fmt.Errorf("record export: %w", err)
+	}
+	return nil
+}
+
 func (e *Exporter) header() []string {
 	if e.Format == FormatJSON {
 		return nil
@@ -111,11 +139,17 @@ func (e *Exporter) page(ctx context.Context, out *bufio.Writer, header []string,
 	if err != nil {
 		return fmt.Errorf("list memberships: %w", err)
 	}
+	var apps map[string]string
+	if e.Secrets {
+		if apps, err = e.Factors.TOTPSecrets(ctx, ids); err != nil {
+			return err
+		}
+	}
 	for _, u := range people {
 		if !e.Hashes {
 			u.PasswordHash, u.PasswordSet = "", time.Time{}
 		}
-		line, err := e.line(u, groups[u.ID], header)
+		line, err := e.line(entry{user: u, groups: groups[u.ID], totp: apps[u.ID]}, header)
 		if err != nil {
 			return err
 		}
@@ -132,8 +166,16 @@ func (e *Exporter) page(ctx context.Context, out *bufio.Writer, header []string,
 	return nil
 }
 
+// entry is one person with what else is written of them.
+type entry struct {
+	user   pool.User
+	groups []string
+	totp   string
+}
+
 // line returns one person, "" for one that the format cannot hold.
-func (e *Exporter) line(u pool.User, groups, header []string) (string, error) {
+func (e *Exporter) line(of entry, header []string) (string, error) {
+	u, groups := of.user, of.groups
 	if e.Format == FormatCSV {
 		if !u.Enabled {
 			return "", nil
@@ -150,7 +192,7 @@ func (e *Exporter) line(u pool.User, groups, header []string) (string, error) {
 	raw, err := json.Marshal(person{
 		Username: u.Username, ID: u.ID, Email: u.Email, EmailVerified: u.EmailVerified, Phone: u.Phone, PhoneVerified: u.PhoneVerified,
 		Name: u.Name, Attributes: u.Attributes, Enabled: u.Enabled, Status: u.Status, Groups: groups,
-		PasswordHash: u.PasswordHash, PasswordSet: u.PasswordSet, Created: u.Created, Updated: u.Updated,
+		PasswordHash: u.PasswordHash, PasswordSet: u.PasswordSet, Created: u.Created, Updated: u.Updated, TOTP: of.totp,
 	})
 	return string(raw), err
 }

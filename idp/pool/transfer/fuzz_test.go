@@ -61,7 +61,7 @@ func FuzzCSV(f *testing.F) {
 func FuzzJSON(f *testing.F) {
 	const secret = "s3cr3t-value"
 	for _, line := range []string{
-		`{"username":"a"}`, `{"username":"a","attributes":{"locale":null}}`, `{`, `{"a`, `{"username":{"a":1}}`, `[]`, `{"groups":[["s3cr3t-value"]]}`,
+		`{"username":"a"}`, `{"username":"a","attributes":{"locale":null}}`, `{"totp":"s3cr3t-value"}`, `{"totp":"GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ","totp_digits":"s3cr3t-value"}`, `{`, `{"a`, `{"username":{"a":1}}`, `[]`, `{"groups":[["s3cr3t-value"]]}`,
 		`{"password_hash":"s3cr3t-value"`, `{"enabled":"s3cr3t-value"}`, `{"created":"s3cr3t-value"}`, `null`, `{"username":"\ud800"}`, "\xef\xbb\xbf{}",
 	} {
 		f.Add(line + "\n" + line)

@@ -8,6 +8,7 @@ import (
 	"hash/maphash"
 	"io"
 
+	"gatehouse/idp/mfa"
 	"gatehouse/idp/pool"
 	"gatehouse/internal/audit"
 )
@@ -65,6 +66,7 @@ func (u Update) any() bool { return u.Attributes || u.Groups || u.Passwords }
 // Parts are what an Importer is made of. All are required.
 type Parts struct {
 	Pool    *pool.Pool
+	Factors *mfa.Factors
 	Rows    Rows
 	Marks   Marks
 	Journal audit.Journal
@@ -100,6 +102,8 @@ type Result struct {
 	// Stranded are people that were added with neither a password nor a verified
 	// address or number: they have no way in yet.
 	Stranded int64 `json:"stranded"`
+	// Authenticators are people that were added with their authenticator app.
+	Authenticators int64 `json:"authenticators"`
 	// From is the line that an import went on after, 0 for one from the start.
 	From int `json:"from"`
 }
@@ -299,13 +303,14 @@ func (m *Importer) try(ctx context.Context, batch []*item, at mark, last bool) (
 
 // record appends the event of a batch that changed something.
 func (m *Importer) record(ctx context.Context, b *batchRun, line int) error {
-	added, updated := b.result.Added-m.result.Added, b.result.Updated-m.result.Updated
+	before := m.result
+	added, updated := b.result.Added-before.Added, b.result.Updated-before.Updated
 	if added+updated == 0 {
 		return nil
 	}
 	return m.has.Journal.Append(ctx, audit.Event{Type: "users.imported", Target: m.opt.Key, Detail: map[string]string{
 		"lines": fmt.Sprintf("%d-%d", m.line+1, line), "added": fmt.Sprint(added), "updated": fmt.Sprint(updated),
-		"refused": fmt.Sprint(b.result.Refused - m.result.Refused),
+		"refused": fmt.Sprint(b.result.Refused - before.Refused), "authenticators": fmt.Sprint(b.result.Authenticators - before.Authenticators),
 	}})
 }
 

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"gatehouse/idp/mfa"
 	"gatehouse/idp/pool"
 	"gatehouse/internal/conf"
 )
@@ -17,8 +18,7 @@ import (
 // every attribute at its longest.
 const maxJSON = 1 << 20
 
-// person is one line of JSON. A second factor of elsewhere would be a key here,
-// with its secret, and of Row; without it such a key is refused like any other.
+// person is one line of JSON.
 type person struct {
 	Username      string            `json:"username"`
 	ID            string            `json:"sub,omitempty"`
@@ -35,13 +35,25 @@ type person struct {
 	PasswordSet   time.Time         `json:"password_set,omitzero"`
 	Created       time.Time         `json:"created,omitzero"`
 	Updated       time.Time         `json:"updated,omitzero"`
+	// TOTP is the secret of an authenticator app in Base32. What follows says how
+	// the app makes codes of it, and is not written: an app of ours is what apps
+	// are by default.
+	TOTP       string `json:"totp,omitempty"`
+	Algorithm  string `json:"-"`
+	CodeDigits int    `json:"-"`
+	Period     int    `json:"-"`
 }
 
 // keys are the keys of a line, in their order.
 var keys = []string{
 	"username", "sub", "email", "email_verified", "phone_number", "phone_number_verified", "name", "attributes",
 	"enabled", "status", "groups", "password_hash", "password_set", "created", "updated",
+	keyTOTP, keyTOTP + "_algorithm", keyTOTP + "_digits", keyTOTP + "_period",
 }
+
+// keyTOTP is the key of the secret of an authenticator app, and begins those of
+// what else an app may differ in.
+const keyTOTP = "totp"
 
 // bits are what the keys say that an update may leave alone.
 var bits = map[string]said{
@@ -58,6 +70,7 @@ func (p *person) field(key string) any {
 	return []any{
 		&p.Username, &p.ID, &p.Email, &p.EmailVerified, &p.Phone, &p.PhoneVerified, &p.Name, &p.Attributes,
 		&p.Enabled, &p.Status, &p.Groups, &p.PasswordHash, &p.PasswordSet, &p.Created, &p.Updated,
+		&p.TOTP, &p.Algorithm, &p.CodeDigits, &p.Period,
 	}[i]
 }
 
@@ -100,7 +113,8 @@ func (r *Row) parse(line []byte) error {
 	if t, err := dec.Token(); err != nil || t != json.Delim('{') {
 		return bad("", "it is no JSON object")
 	}
-	p := person{Enabled: true}
+	ours := mfa.OurTOTP("")
+	p := person{Enabled: true, Algorithm: ours.Algorithm, CodeDigits: ours.Digits, Period: ours.Period}
 	var seen []string
 	for dec.More() {
 		key, err := text(dec)
@@ -126,7 +140,26 @@ func (r *Row) parse(line []byte) error {
 		return bad("", "there is text after the object")
 	}
 	r.take(p, seen)
-	return nil
+	if p.TOTP == "" {
+		return nil
+	}
+	return r.authenticator(mfa.ForeignTOTP{Secret: p.TOTP, Algorithm: p.Algorithm, Digits: p.CodeDigits, Period: p.Period})
+}
+
+// authenticator takes the secret of an app, or says in which key of the row lies
+// that it cannot.
+func (r *Row) authenticator(app mfa.ForeignTOTP) error {
+	key, err := app.Key()
+	var wrong *mfa.ForeignError
+	if !errors.As(err, &wrong) {
+		r.TOTP = key
+		return err
+	}
+	field := keyTOTP
+	if wrong.Field != "secret" {
+		field += "_" + wrong.Field
+	}
+	return &RowError{Line: r.Line, Field: field, Reason: wrong.Reason}
 }
 
 func noObject(err error) string {
@@ -176,6 +209,8 @@ func decode(dec *json.Decoder, into any) string {
 	switch into.(type) {
 	case *bool:
 		return "it is true or false"
+	case *int:
+		return "it is a whole number"
 	case *[]string:
 		return "it is a list of texts"
 	case *time.Time:

@@ -30,6 +30,8 @@ type Row struct {
 	// User is what the row says. Its Attributes also hold those that the row
 	// sets to "".
 	User pool.NewUser
+	// TOTP is the raw key of the person's authenticator app, nil for none.
+	TOTP []byte
 	said said
 }
 

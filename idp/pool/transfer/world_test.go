@@ -4,11 +4,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
+	"gatehouse/idp/mfa"
 	"gatehouse/idp/password"
 	"gatehouse/idp/pool"
 	"gatehouse/idp/pool/transfer"
@@ -25,9 +28,10 @@ const (
 // world is a pool over a real store, with groups staff and admins and the custom
 // attributes team, level (a number) and badge (set once).
 type world struct {
-	t    testing.TB
-	db   *store.DB
-	pool *pool.Pool
+	t       testing.TB
+	db      *store.DB
+	pool    *pool.Pool
+	factors *mfa.Factors
 }
 
 func newWorld(t testing.TB) *world {
@@ -42,10 +46,12 @@ func worldOn(t testing.TB, db *store.DB) *world {
 		{Name: "level", Type: pool.TypeNumber, Mutable: true},
 		{Name: "badge", Type: pool.TypeString},
 	}})
+	var kinds mfa.Config
+	kinds.Defaults()
 	w := &world{t: t, db: db, pool: pool.New(pool.Parts{
 		Users: db.Users(), Groups: db.Groups(), Members: db.Members(), Tombstones: db.Tombstones(), Hashes: db.Hashes(), Ender: db, Journal: db,
 		Hasher: password.New(password.Options{}), Schema: schema,
-	})}
+	}), factors: factorsOn(t, db, kinds)}
 	for _, g := range []string{"staff", "admins"} {
 		if err := w.pool.AddGroup(t.Context(), pool.Group{Name: g}); err != nil {
 			t.Fatal(err)
@@ -54,8 +60,23 @@ func worldOn(t testing.TB, db *store.DB) *world {
 	return w
 }
 
+// factorsOn returns the second factors over a store.
+func factorsOn(t testing.TB, db *store.DB, cfg mfa.Config) *mfa.Factors {
+	t.Helper()
+	return factorsAt(t, db, cfg, nil)
+}
+
+func factorsAt(t testing.TB, db *store.DB, cfg mfa.Config, now func() time.Time) *mfa.Factors {
+	t.Helper()
+	return mfa.New(cfg, mfa.Parts{
+		People: db.MFAPeople(), Secrets: db.MFASecrets(), Seals: db.MFASeals(), Recovery: db.MFARecovery(), Sent: db.MFASent(),
+		Passkeys: db.MFAPasskeys(), Devices: db.MFADevices(), Counts: db.MFACounts(), Spent: db.MFASpent(),
+		Ender: db, Journal: db, Sealer: storetest.Sealer(t), Issuer: &url.URL{Scheme: "https", Host: "login.test"}, Now: now,
+	})
+}
+
 func (w *world) parts() transfer.Parts {
-	return transfer.Parts{Pool: w.pool, Rows: w.db.Bulk(), Marks: w.db.Marks(), Journal: w.db}
+	return transfer.Parts{Pool: w.pool, Factors: w.factors, Rows: w.db.Bulk(), Marks: w.db.Marks(), Journal: w.db}
 }
 
 // outcome is what an import did.
@@ -98,12 +119,17 @@ func (w *world) bring(format, text string) {
 func (w *world) export(format string, hashes bool) (string, transfer.Written) {
 	w.t.Helper()
 	var text strings.Builder
-	e := transfer.Exporter{Pool: w.pool, Rows: w.db.Bulk(), Format: format, Hashes: hashes}
+	e := w.exporter(format)
+	e.Hashes = hashes
 	done, err := e.Write(w.t.Context(), &text)
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	return text.String(), done
+}
+
+func (w *world) exporter(format string) transfer.Exporter {
+	return transfer.Exporter{Pool: w.pool, Factors: w.factors, Rows: w.db.Bulk(), Journal: w.db, Format: format}
 }
 
 func (w *world) find(name string) pool.User {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -121,6 +123,33 @@ func factorSeals(t *testing.T, s Store) {
 	must(t, err)
 	want[1].Sealed = []byte{42}
 	same(t, "after Reseal", page, want)
+}
+
+func factorsOfMany(t *testing.T, s Store) {
+	ctx := t.Context()
+	// More than any statement takes.
+	people(t, s, 700)
+	ids, all := []string{"nobody"}, []mfa.Secret(nil)
+	for n := range 700 {
+		ids = append(ids, fmt.Sprint("u", n+1))
+		if n > 1 {
+			all = append(all, totpRow(fmt.Sprint("u", n+1), byte(n)))
+		}
+	}
+	must(t, s.MFASecrets().Put(ctx, mfa.Secret{UserID: "u1", Kind: mfa.Email, Created: t0}))
+	must(t, s.MFASeals().Add(ctx, all))
+	got, err := s.MFASeals().Of(ctx, mfa.TOTP, ids)
+	must(t, err)
+	slices.SortFunc(got, func(a, b mfa.Secret) int { return strings.Compare(a.UserID, b.UserID) })
+	slices.SortFunc(all, func(a, b mfa.Secret) int { return strings.Compare(a.UserID, b.UserID) })
+	same(t, "secrets of many", got, all)
+
+	// One of them is there: no other goes in either, and it stays as it was.
+	wantErr(t, "Add of one who has one", s.MFASeals().Add(ctx, []mfa.Secret{totpRow("u2", 5), totpRow("u3", 99)}), mfa.ErrExists)
+	got, err = s.MFASeals().Of(ctx, mfa.TOTP, []string{"u2", "u3"})
+	must(t, err)
+	same(t, "after a refused Add", got, []mfa.Secret{totpRow("u3", 2)})
+	must(t, s.MFASeals().Add(ctx, nil))
 }
 
 func recoveryCodes(t *testing.T, s Store) {

@@ -106,6 +106,7 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		{"SweepLeavesWhatLives", sweep},
 		{"PersonHasOneHandle", factorState},
 		{"TOTPStepIsUsedOnce", factorSecrets},
+		{"FactorsOfManyGoInTogetherOrNotAtAll", factorsOfMany},
 		{"SealedSecretsAreListedAndResealed", factorSeals},
 		{"RecoveryCodeIsTakenOnce", recoveryCodes},
 		{"SentCodeIsBoundCountedAndTakenOnce", sentCodes},
