@@ -100,14 +100,13 @@ func (p *Pool) insert(ctx context.Context, u User, groups []string) error {
 }
 
 // checkNotAnID returns ErrExists when the username of a new user is the id of
-// another, or the reverse: rules name people by username or id, and whoever
-// signs up chooses the username.
+// another, or the reverse; see User.LikeIDs.
 func (p *Pool) checkNotAnID(ctx context.Context, u User) error {
-	for _, look := range []func() (User, error){
-		func() (User, error) { return p.has.Users.Get(ctx, u.Username) },
-		func() (User, error) { return p.has.Users.Get(ctx, Canonical(u.Username)) },
-		func() (User, error) { return p.has.Users.Find(ctx, Canonical(u.ID)) },
-	} {
+	looks := []func() (User, error){func() (User, error) { return p.has.Users.Find(ctx, u.LikeName()) }}
+	for _, id := range u.LikeIDs() {
+		looks = append(looks, func() (User, error) { return p.has.Users.Get(ctx, id) })
+	}
+	for _, look := range looks {
 		other, err := look()
 		if errors.Is(err, ErrNotFound) {
 			continue

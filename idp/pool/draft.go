@@ -51,6 +51,19 @@ func (p *Pool) Draft(n NewUser) (Draft, error) {
 	return Draft{User: u, Keys: u.keys(), Groups: n.Groups}, nil
 }
 
+// LikeIDs returns the ids that nobody else may have beside u's username: rules
+// name people by username or id, and whoever signs up chooses the username.
+func (u User) LikeIDs() []string {
+	if key := Canonical(u.Username); key != u.Username {
+		return []string{u.Username, key}
+	}
+	return []string{u.Username}
+}
+
+// LikeName returns the canonical name that nobody else may have beside u's id, for
+// the same reason.
+func (u User) LikeName() string { return Canonical(u.ID) }
+
 // Hashed returns n with a hash in place of its password, so that whoever adds it
 // in a transaction does not hash there: that takes long, and the store has one
 // writer. ErrInvalid and the errors of hashing.

@@ -103,6 +103,12 @@ func (b *batchRun) look(ctx context.Context, batch []*item) error {
 		if i.row.User.ID != "" {
 			ids = append(ids, i.row.User.ID)
 		}
+		if i.err == nil {
+			ids = append(ids, i.draft.User.LikeIDs()...)
+			if i.row.User.ID != "" {
+				names = append(names, i.draft.User.LikeName())
+			}
+		}
 		groups = groups || len(i.row.User.Groups) > 0
 	}
 	var err error
@@ -154,6 +160,9 @@ func (b *batchRun) one(ctx context.Context, i *item) (*RowError, error) {
 	if field := b.taken(i); field != "" {
 		return i.bad(field, "it is taken, perhaps in another spelling or as another kind of name"), nil
 	}
+	if refused := b.alike(i); refused != nil {
+		return refused, nil
+	}
 	b.add(i)
 	return nil, nil
 }
@@ -162,7 +171,7 @@ func (b *batchRun) one(ctx context.Context, i *item) (*RowError, error) {
 func (b *batchRun) taken(i *item) string {
 	u := i.draft.User
 	for _, name := range i.draft.Keys {
-		if b.owners[name] == "" && !b.claimed[name] && !b.m.foreseen(name) {
+		if !b.hasName(name) {
 			continue
 		}
 		switch {
@@ -173,10 +182,32 @@ func (b *batchRun) taken(i *item) string {
 		}
 		return "phone_number"
 	}
-	if id := i.row.User.ID; id != "" && (b.held[id] || b.claimed["\x00"+id] || b.m.foreseen("\x00"+id)) {
+	if id := i.row.User.ID; id != "" && b.hasID(id) {
 		return "sub"
 	}
 	return ""
+}
+
+// alike refuses a username that is the id of somebody else, and the reverse. An id
+// that is made here is like no name.
+func (b *batchRun) alike(i *item) *RowError {
+	if slices.ContainsFunc(i.draft.User.LikeIDs(), b.hasID) {
+		return i.bad("username", "it is the sub of somebody else")
+	}
+	if i.row.User.ID != "" && b.hasName(i.draft.User.LikeName()) {
+		return i.bad("sub", "it is the name of somebody else")
+	}
+	return nil
+}
+
+// hasName reports whether somebody has a canonical name, or will have it.
+func (b *batchRun) hasName(name string) bool {
+	return b.owners[name] != "" || b.claimed[name] || b.m.foreseen(name)
+}
+
+// hasID reports whether somebody has an id, or will have it.
+func (b *batchRun) hasID(id string) bool {
+	return b.held[id] || b.claimed["\x00"+id] || b.m.foreseen("\x00"+id)
 }
 
 func (b *batchRun) add(i *item) {
