@@ -91,11 +91,23 @@ func (c *Config) Check(r *conf.Report) {
 	c.Pool.Check(r)
 	c.MFA.CheckSenders(r, c.sendable()...)
 	c.Account.Check(r, c.Pool, c.accountChannels())
+	c.checkMailbox(r)
 	if c.Admin != nil {
 		c.Admin.Check(r)
 	}
 	c.Bootstrap.checkAttributes(r, pool.NewSchema(c.Pool))
 	c.Bootstrap.check(r, c)
+}
+
+// checkMailbox warns of second factors that are none: whoever reads a person's mail
+// has a new password by one message, and the code to it by the next.
+func (c *Config) checkMailbox(r *conf.Report) {
+	i := slices.Index(c.MFA.Factors, mfa.Email)
+	if i < 0 || c.MFA.Mode == mfa.Off || c.Mail == nil || !slices.Contains(c.Account.Recovery, account.Email) {
+		return
+	}
+	r.Warnf(&c.MFA.Factors[i], "email is a second factor, and the way back into an account as well (idp.account.recovery)\n"+
+		"Whoever reads somebody's mail needs nothing else to sign in. Leave email out of the one or of the other.")
 }
 
 // accountChannels are the ways to reach people that are configured.

@@ -37,6 +37,9 @@ const (
 	CodeUnknownGroup  = "unknown-group"
 	CodeUnknownScope  = "unknown-scope"
 	CodeUnknownClient = "unknown-client"
+	// CodeClaimableUser: `users` names somebody whom nobody is yet, and whom anybody
+	// may become.
+	CodeClaimableUser = "claimable-user"
 	// CodeEmailAsUser: `users` names what looks like an e-mail address.
 	CodeEmailAsUser = "email-as-user"
 	// CodeScopeForNobody: a scope exists that no session and no client can get.
@@ -50,7 +53,7 @@ const (
 // Codes returns the codes of what Lint finds, in the order of their names.
 func Codes() []string {
 	return []string{
-		CodeAlwaysMet, CodeCovered, CodeEmailAsUser, CodeNeverMet, CodeRequireUnmet, CodeScopeForAll,
+		CodeAlwaysMet, CodeClaimableUser, CodeCovered, CodeEmailAsUser, CodeNeverMet, CodeRequireUnmet, CodeScopeForAll,
 		CodeScopeForNobody, CodeTimeOver, CodeUnknownClient, CodeUnknownGroup, CodeUnknownScope,
 	}
 }
@@ -79,6 +82,9 @@ type Known struct {
 	// OpaqueSubjects says that the subject of everybody is a UUID, so that any
 	// other name under `users` is a username.
 	OpaqueSubjects bool
+	// Claimable tells whether whoever signs up may take that username; nil if
+	// nobody can sign up.
+	Claimable func(username string) bool
 	// Strength says how people can sign in; nil if that is not known of everybody.
 	Strength *Strength
 	// Now is the time that windows are compared with; zero for not at all.
@@ -170,6 +176,7 @@ func (l *linter) lint() {
 		return
 	}
 	l.names(c)
+	l.claimable(c)
 	l.logic(c)
 }
 
@@ -217,6 +224,33 @@ func (l *linter) names(c *Condition) {
 	if c.Not != nil {
 		l.names(c.Not)
 	}
+}
+
+// claimable looks for usernames that are for who takes them first. Beside a group
+// they are worth nothing: nobody signs up into one. Under a not they would shut
+// out, not let in.
+func (l *linter) claimable(c *Condition) {
+	if l.known.Claimable == nil || needsGroup(c) {
+		return
+	}
+	for _, u := range c.Users {
+		if !isVariable(u) && l.known.Claimable(u) {
+			l.warn(CodeClaimableUser, c.posOf("users"),
+				"sign-up is open, and nobody is known here as %q: whoever takes that username first meets this rule; "+
+					"name a group or the subject instead, or declare the user in idp.bootstrap", u)
+		}
+	}
+	for i := range c.AnyOf {
+		l.claimable(&c.AnyOf[i])
+	}
+	for i := range c.AllOf {
+		l.claimable(&c.AllOf[i])
+	}
+}
+
+// needsGroup reports whether only members of groups can meet c.
+func needsGroup(c *Condition) bool {
+	return len(c.Groups) > 0 || slices.ContainsFunc(c.AllOf, func(part Condition) bool { return needsGroup(&part) })
 }
 
 func (l *linter) scope(pos conf.Pos, name string) {

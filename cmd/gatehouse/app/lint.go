@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"gatehouse/idp"
+	"gatehouse/idp/account"
 	"gatehouse/idp/client"
 	"gatehouse/idp/mfa"
 	"gatehouse/idp/pool"
@@ -89,6 +91,7 @@ type names struct {
 	now    time.Time
 
 	groups  []string
+	users   []string // as rules name them
 	scopes  []client.Scope
 	clients []client.Client
 	// complete says that these are all: the pool was read, or holds no others.
@@ -106,6 +109,9 @@ func (p *Plan) names(now time.Time) *names {
 	n.complete = b.Prune
 	for _, g := range b.Groups {
 		n.groups = append(n.groups, g.Name)
+	}
+	for _, u := range b.Users {
+		n.users = append(n.users, u.Username)
 	}
 	for _, s := range b.ResourceServers {
 		for _, scope := range s.Scopes {
@@ -145,7 +151,54 @@ func (n *names) read(ctx context.Context, st *Store) error {
 		}
 	}
 	n.complete = true
+	return n.readUsers(ctx, st)
+}
+
+// readUsers adds those whom rules name and the user pool knows, by username or
+// subject; a deleted one's username nobody can take.
+func (n *names) readUsers(ctx context.Context, st *Store) error {
+	for _, rule := range n.config.Rules() {
+		if rule.Allow.When == nil {
+			continue
+		}
+		for _, name := range usersIn(rule.Allow.When) {
+			known, err := knows(ctx, st.Pool, name)
+			if err != nil {
+				return fmt.Errorf("look for user %q: %w", name, err)
+			}
+			if known {
+				n.users = append(n.users, name)
+			}
+		}
+	}
 	return nil
+}
+
+// usersIn returns the users that c names.
+func usersIn(c *policy.Condition) []string {
+	all := slices.Clone(c.Users)
+	for _, part := range slices.Concat(c.AnyOf, c.AllOf) {
+		all = append(all, usersIn(&part)...)
+	}
+	return all
+}
+
+func knows(ctx context.Context, people *pool.Pool, name string) (bool, error) {
+	for _, look := range []func(context.Context, string) (pool.User, error){people.Find, people.Get} {
+		if _, err := look(ctx, name); !errors.Is(err, pool.ErrNotFound) {
+			return err == nil, err
+		}
+	}
+	return people.Buried(ctx, name)
+}
+
+// claimable reports whether whoever signs up may take that username: nobody is
+// known to have it, it does not look like the subject of somebody here, and is no
+// address or number, which only its owner may take.
+func (n *names) claimable(name string) bool {
+	taken := func(other string) bool { return pool.Canonical(other) == pool.Canonical(name) }
+	subject := len(name) == 36 && strings.Count(name, "-") == 4
+	return !subject && !strings.HasPrefix(name, "+") && !strings.Contains(name, "@") && !slices.ContainsFunc(n.users, taken)
 }
 
 // strength is what the built-in provider can say of a sign-in.
@@ -175,6 +228,9 @@ func (n *names) known() policy.Known {
 		k.OpaqueSubjects = len(c.Bearer.Issuers) == 0
 		if k.OpaqueSubjects {
 			k.Strength = strength(c.IDP)
+		}
+		if c.IDP.Account.SignUp == account.Open {
+			k.Claimable = n.claimable
 		}
 	}
 	if !foreignGroups && (n.complete || len(n.groups) > 0) {

@@ -42,6 +42,7 @@ routes: [{ name: r, match: { path: /x }, %s }]
 
 const (
 	ownPool  = "idp: { issuer: http://login.localhost, bootstrap: { "
+	openPool = "idp: { issuer: http://login.localhost, mail: { host: localhost, tls: none, from: g@example.com }, account: { sign_up: open }"
 	aCompany = "login: { providers: { company: { issuer: https://a.example, client_id: gate "
 	aServer  = "bearer: { issuers: [{ issuer: https://t.example, audiences: [x] "
 )
@@ -92,6 +93,18 @@ func TestLintComparesNamesWithWhatCanExist(t *testing.T) {
 
 		{"allow: { users: [a], all_of: [{ users: [b] }] }", ownPool + "} }", "never-met"},
 		{"allow: { users: [a], all_of: [{ users: [b] }] }", ownPool + "} }\n" + aServer + "}] }", ""},
+		// A username that nobody has yet is for who signs up first.
+		{"allow: { users: [bob] }", openPool + "}", "claimable-user"},
+		{"allow: { groups: [g], any_of: [{ users: [bob] }] }", openPool + ", bootstrap: { groups: [{ name: g }] } }", ""},
+		{"allow: { ip: 10.0.0.0/8, any_of: [{ users: [bob] }, { groups: [g] }] }", openPool + ", bootstrap: { groups: [{ name: g }] } }", "claimable-user"},
+		{"allow: { all_of: [{ users: [bob] }, { groups: [g] }] }", openPool + ", bootstrap: { groups: [{ name: g }] } }", ""},
+		{"allow: { all_of: [{ any_of: [{ users: [bob] }] }, { groups: [g] }] }", openPool + ", bootstrap: { groups: [{ name: g }] } }", ""},
+		{"allow: { ip: 10.0.0.0/8, not: { users: [bob] } }", openPool + "}", ""},
+		{"allow: { users: [BOB] }", openPool + ", bootstrap: { users: [{ username: bob, password: correct-horse-1 }] } }", ""},
+		{"allow: { users: [0b0e8a1c-61a4-4e0a-9d6e-0d6f0a0d7c11] }", openPool + "}", ""},
+		{"allow: { users: ['+41791234567'] }", openPool + "}", ""},
+		{"allow: { users: [bob] }", ownPool + "} }", ""},
+		{"allow: { users: [bob] }", aCompany + "} } }\n" + openPool + "}", ""},
 		{"allow: signed-in, require: { mfa: true }", ownPool + "} }", ""},
 		{"allow: signed-in, require: { mfa: true }", ownPool + "}, mfa: { mode: 'off' } }", "require-unmet"},
 		{"allow: signed-in, require: { acr: ['https://refeds.org/profile/mfa'] }", ownPool + "} }", ""},
