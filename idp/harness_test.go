@@ -46,6 +46,8 @@ type fixture struct {
 	log    *bytes.Buffer
 	sealer *keyring.Sealer
 	offset atomic.Int64
+	// serving answers requests: p, or who came after it.
+	serving atomic.Pointer[idp.Provider]
 }
 
 func (f *fixture) now() time.Time { return time.Now().Add(time.Duration(f.offset.Load())) }
@@ -82,8 +84,7 @@ func start(t *testing.T, prefix string, edit ...func(*idp.Config)) *fixture {
 func startWith(t *testing.T, prefix string, d idp.Deps, edit ...func(*idp.Config)) *fixture {
 	t.Helper()
 	f := &fixture{t: t, log: &bytes.Buffer{}}
-	var handler http.Handler
-	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { handler.ServeHTTP(w, r) }))
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { f.serving.Load().ServeHTTP(w, r) }))
 	t.Cleanup(srv.Close)
 	f.origin = srv.URL
 	f.issuer = srv.URL + prefix
@@ -95,22 +96,24 @@ func startWith(t *testing.T, prefix string, d idp.Deps, edit ...func(*idp.Config
 	}
 	// An edit may have given the provider a name instead of an address.
 	f.origin, f.issuer = f.cfg.Issuer.Scheme+"://"+f.cfg.Issuer.Host, f.cfg.Issuer.String()
-	sealer, err := keyring.NewSealer(bytes.Repeat([]byte{7}, 32))
-	if err != nil {
-		t.Fatal(err)
+	var err error
+	if d.Sealer == nil {
+		if d.Sealer, err = keyring.NewSealer(bytes.Repeat([]byte{7}, 32)); err != nil {
+			t.Fatal(err)
+		}
 	}
-	f.sealer = sealer
-	f.db, err = store.Open(t.Context(), filepath.Join(t.TempDir(), "gatehouse.db"), store.Options{Create: true, Migrate: true, Sealer: sealer, Now: f.now})
+	f.sealer = d.Sealer
+	f.db, err = store.Open(t.Context(), filepath.Join(t.TempDir(), "gatehouse.db"), store.Options{Create: true, Migrate: true, Sealer: f.sealer, Now: f.now})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = f.db.Close() })
-	d.DB, d.Sealer, d.Now, d.Log = f.db, sealer, f.now, slog.New(slog.NewTextHandler(f.log, nil))
+	d.DB, d.Now, d.Log = f.db, f.now, slog.New(slog.NewTextHandler(f.log, nil))
 	f.p, err = idp.New(f.cfg, d)
 	if err != nil {
 		t.Fatal(err)
 	}
-	handler = f.p
+	f.serving.Store(f.p)
 	if err := f.p.Bootstrap(t.Context()); err != nil {
 		t.Fatal(err)
 	}

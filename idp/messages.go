@@ -25,7 +25,8 @@ func newAccounts(cfg *Config, d Deps, domain *Domain) *account.Accounts {
 		Pool: domain.Pool, Hasher: domain.Hasher, SignUps: d.DB.SignUps(), Unconfirmed: d.DB.Unconfirmed(), Codes: d.DB.AccountCodes(),
 		Limits: d.DB.AccountLimits(), Journal: d.DB, Messenger: messages{outbox: domain.Outbox, db: d.DB, issuer: cfg.Issuer},
 		Reauth: again{pool: domain.Pool, tries: d.DB.Tries(), cfg: cfg.SignIn, now: d.Now},
-		Key:    d.Sealer.Derive(accountKeyPurpose, 32), Now: d.Now,
+		Key:    d.Sealer.Derive(accountKeyPurpose, 32), Held: func() [][]byte { return d.Sealer.DeriveAll(accountKeyPurpose, 32) },
+		Now: d.Now,
 	})
 }
 

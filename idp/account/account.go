@@ -68,9 +68,14 @@ type Parts struct {
 	Journal     audit.Journal
 	Messenger   Messenger
 	Reauth      Reauth
-	// Key is the key of all HMACs here: 32 bytes, used for nothing else.
+	// Key is the key of all HMACs that are made here: 32 bytes, used for nothing
+	// else. It stays what it is, or counts would begin anew.
 	Key []byte
-	Now func() time.Time
+	// Held returns the keys that may have made what was sent, besides Key: of
+	// before the sealing key was rotated, and of processes that were started
+	// after that.
+	Held func() [][]byte
+	Now  func() time.Time
 }
 
 // Accounts lets people in and out of accounts. It is safe for concurrent use.

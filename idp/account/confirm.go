@@ -122,7 +122,7 @@ func (a *Accounts) proved(ctx context.Context, c Confirmation) (SignUp, error) {
 		if n > addressTries {
 			return SignUp{}, ErrTooManyTries
 		}
-		if !same(a.hashCode(purposeSignUp, s.ID, to, plainCode(c.Code)), s.CodeHash) {
+		if !a.proves(proof{purposeSignUp, s.ID, to, c.Code}, s.CodeHash) {
 			return SignUp{}, ErrWrongCode
 		}
 		if s.Email == "" {

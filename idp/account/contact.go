@@ -98,7 +98,7 @@ func (a *Accounts) ask(ctx context.Context, k contact, u pool.User, to string) e
 	case owner.ID != "" && owner.ID != u.ID:
 		m = alreadyRegistered(owner, k.channel)
 	default:
-		c.CodeHash = a.hashCode(k.purpose, u.ID, to, code)
+		c.CodeHash = a.hashCode(proof{k.purpose, u.ID, to, code})
 	}
 	return a.sendContact(ctx, k, u, asked{code: c, message: m, send: may})
 }
@@ -163,7 +163,7 @@ func (a *Accounts) confirm(ctx context.Context, k contact, u pool.User, code str
 	switch {
 	case c.Tries > codeTries:
 		return ErrTooManyTries
-	case !same(a.hashCode(k.purpose, u.ID, c.Target, plainCode(code)), c.CodeHash):
+	case !a.proves(proof{k.purpose, u.ID, c.Target, code}, c.CodeHash):
 		return ErrWrongCode
 	}
 	err = a.has.Journal.InTx(ctx, func(ctx context.Context) error {

@@ -110,10 +110,7 @@ func (a *Accounts) Reset(ctx context.Context, token, pass string) error {
 
 // link returns the code of a link and its user, if both are still good.
 func (a *Accounts) link(ctx context.Context, p Purpose, token string) (Code, pool.User, error) {
-	if len(token) != tokenLength {
-		return Code{}, pool.User{}, ErrLink
-	}
-	c, err := a.has.Codes.FindLink(ctx, p, a.hashLink(p, token))
+	c, err := findLink(a, p, token, func(hash []byte) (Code, error) { return a.has.Codes.FindLink(ctx, p, hash) })
 	if err != nil {
 		return Code{}, pool.User{}, fmt.Errorf("find link: %w", err)
 	}
@@ -131,7 +128,7 @@ func (a *Accounts) stillBound(ctx context.Context, c Code, refusal error) (pool.
 	if err != nil {
 		return pool.User{}, err
 	}
-	if !u.Enabled || !same(a.bind(c.Purpose, u), c.Bound) {
+	if !u.Enabled || !a.bound(c, u) {
 		return pool.User{}, refusal
 	}
 	return u, nil

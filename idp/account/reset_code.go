@@ -32,7 +32,7 @@ func (a *Accounts) SendResetCode(ctx context.Context, name string, from netip.Ad
 	channel, to := a.reach(u)
 	now := a.has.Now()
 	c := Code{
-		Purpose: ForResetCode, Owner: owner, CodeHash: a.hashCode(ForResetCode, owner, "", code), Bound: a.bind(ForResetCode, u),
+		Purpose: ForResetCode, Owner: owner, CodeHash: a.hashCode(proof{ForResetCode, owner, "", code}), Bound: a.bind(ForResetCode, u),
 		Created: now, Expires: now.Add(a.cfg.ResetWithin),
 	}
 	if n > resetCodes || !u.Enabled || to == "" {
@@ -80,7 +80,7 @@ func (a *Accounts) ResetByCode(ctx context.Context, name, code, pass string, fro
 	if err != nil {
 		return fmt.Errorf("count try: %w", err)
 	}
-	if c.Tries > resetTries || !same(a.hashCode(ForResetCode, owner, "", plainCode(code)), c.CodeHash) {
+	if c.Tries > resetTries || !a.proves(proof{ForResetCode, owner, "", code}, c.CodeHash) {
 		return ErrWrongCode
 	}
 	if u, err = a.stillBound(ctx, c, ErrWrongCode); err != nil {

@@ -63,7 +63,7 @@ func TestTokensAreNotInTheStore(t *testing.T) {
 	sent := &memory{}
 	plain := account.New(w.cfg, account.Parts{
 		Pool: w.pool, Hasher: w.hasher, Codes: w.db.AccountCodes(), SignUps: w.db.SignUps(), Limits: w.db.AccountLimits(), Journal: w.db,
-		Messenger: sent, Key: []byte("k"), Now: w.clock.Now,
+		Messenger: sent, Key: []byte("k"), Held: func() [][]byte { return nil }, Now: w.clock.Now,
 	})
 	ctx := t.Context()
 	w.must(plain.Forgot(ctx, "alice", here))

@@ -135,7 +135,7 @@ func (a *Accounts) deliver(ctx context.Context, s SignUp, keep func(context.Cont
 		m = alreadyRegistered(known, channel)
 		s.CodeHash, s.LinkHash = nil, nil
 	default:
-		s.CodeHash, s.LinkHash = a.hashCode(purposeSignUp, s.ID, to, m.Code), a.hashLink(purposeSignUp, m.Token)
+		s.CodeHash, s.LinkHash = a.hashCode(proof{purposeSignUp, s.ID, to, m.Code}), a.hashLink(purposeSignUp, m.Token)
 	}
 	err = a.has.Journal.InTx(ctx, func(ctx context.Context) error {
 		if err := keep(ctx, s); err != nil {
@@ -207,10 +207,7 @@ func (a *Accounts) PendingLink(ctx context.Context, token string) (SignUp, error
 	if !a.SignUpOpen() {
 		return SignUp{}, ErrClosed
 	}
-	if len(token) != tokenLength {
-		return SignUp{}, ErrLink
-	}
-	s, err := a.has.SignUps.FindLink(ctx, a.hashLink(purposeSignUp, token))
+	s, err := findLink(a, purposeSignUp, token, func(hash []byte) (SignUp, error) { return a.has.SignUps.FindLink(ctx, hash) })
 	if err != nil {
 		return SignUp{}, fmt.Errorf("find sign-up: %w", err)
 	}

@@ -109,7 +109,7 @@ func newWorld(t *testing.T, edit ...func(*account.Config, *pool.Config)) *world 
 func (w *world) open() {
 	w.acc = account.New(w.cfg, account.Parts{
 		Pool: w.pool, Hasher: w.hasher, SignUps: w.db.SignUps(), Unconfirmed: w.db.Unconfirmed(), Codes: w.db.AccountCodes(),
-		Limits: w.db.AccountLimits(), Journal: w.db, Messenger: w.post, Reauth: w.reauth, Key: []byte("0123456789abcdef0123456789abcdef"),
+		Limits: w.db.AccountLimits(), Journal: w.db, Messenger: w.post, Reauth: w.reauth, Key: []byte("0123456789abcdef0123456789abcdef"), Held: func() [][]byte { return nil },
 		Now: w.clock.Now,
 	})
 }

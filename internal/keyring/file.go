@@ -63,31 +63,32 @@ func MakeDir(dir string) error {
 	return nil
 }
 
-// read returns the text of a private file; fs.ErrNotExist if there is none.
-func read(path string) ([]byte, error) {
+// read returns the text of a private file, and which file it was; fs.ErrNotExist
+// if there is none.
+func read(path string) ([]byte, fs.FileInfo, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|noFollow, 0)
 	if err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
-			return nil, err
+			return nil, nil, err
 		}
-		return nil, fmt.Errorf("open key file: %w", err)
+		return nil, nil, fmt.Errorf("open key file: %w", err)
 	}
 	defer f.Close()
 	info, err := f.Stat()
 	if err != nil {
-		return nil, fmt.Errorf("open key file: %w", err)
+		return nil, nil, fmt.Errorf("open key file: %w", err)
 	}
 	if err := checkInfo(path, info); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	text, err := io.ReadAll(io.LimitReader(f, maxFile+1))
 	if err != nil {
-		return nil, fmt.Errorf("read key file: %w", err)
+		return nil, nil, fmt.Errorf("read key file: %w", err)
 	}
 	if len(text) > maxFile {
-		return nil, fmt.Errorf("%w: %s is too long", ErrMalformed, path)
+		return nil, nil, fmt.Errorf("%w: %s is too long", ErrMalformed, path)
 	}
-	return text, nil
+	return text, info, nil
 }
 
 // write puts text at path durably and in one step. With replace false an

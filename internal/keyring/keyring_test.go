@@ -213,6 +213,9 @@ func TestSealerFollowsRotation(t *testing.T) {
 	if bytes.Equal(cli.Derive("d", 32), derived) || !bytes.Equal(cli.DeriveAll("d", 32)[1], derived) {
 		t.Fatal("Derive does not use the newest key, or DeriveAll forgot the old one")
 	}
+	if all := server.DeriveAll("d", 32); len(all) != 2 || !bytes.Equal(all[0], cli.Derive("d", 32)) || !bytes.Equal(all[1], derived) {
+		t.Fatalf("the running process derives from %d keys, want the new one and the old", len(all))
+	}
 	if got, err := server.Open(fresh, "p", "t", "c", "r"); err != nil || string(got) != "new" {
 		t.Fatalf("the running process cannot open what the new key sealed: %v", err)
 	}

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -49,6 +50,7 @@ type Ring struct {
 	purpose Purpose
 	mu      sync.RWMutex
 	keys    []RingKey
+	file    fs.FileInfo // what the keys were read from
 }
 
 // OpenRing reads the ring at path. When there is none it makes one with a first
@@ -84,7 +86,7 @@ func (r *Ring) Keys() []RingKey {
 // Reload reads the file again, after another process rotated it. On any error
 // the ring stays as it was.
 func (r *Ring) Reload() error {
-	text, err := read(r.path)
+	text, file, err := read(r.path)
 	if err != nil {
 		return fmt.Errorf("open %s keys: %w", r.purpose, err)
 	}
@@ -94,8 +96,26 @@ func (r *Ring) Reload() error {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.keys = keys
+	r.keys, r.file = keys, file
 	return nil
+}
+
+// follow reloads a ring whose file another process has replaced. When that fails
+// the keys that are held go on.
+func (r *Ring) follow() {
+	if r.path == "" {
+		return // of the environment
+	}
+	file, err := os.Lstat(r.path)
+	if err != nil {
+		return
+	}
+	r.mu.RLock()
+	same := os.SameFile(file, r.file) && file.ModTime().Equal(r.file.ModTime())
+	r.mu.RUnlock()
+	if !same {
+		_ = r.Reload()
+	}
 }
 
 // Rotate puts a new key in front and drops all but three. What the dropped key

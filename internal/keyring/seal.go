@@ -151,8 +151,10 @@ func (s *Sealer) Derive(purpose string, n int) []byte {
 }
 
 // DeriveAll is Derive for every key of the ring, newest first: for whoever must
-// recognise what was derived before a rotation.
+// recognise what was derived before a rotation, or after one, by a process that
+// knows the new key already.
 func (s *Sealer) DeriveAll(purpose string, n int) [][]byte {
+	s.ring.follow()
 	var all [][]byte
 	for _, k := range s.ring.Keys() {
 		all = append(all, derive(k, "derive", purpose, n))
