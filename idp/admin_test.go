@@ -436,45 +436,6 @@ func TestClientsAndScopesAreAdministered(t *testing.T) {
 	}
 }
 
-func TestOddBodiesAreRefusedByName(t *testing.T) {
-	c := startConsole(t)
-	tok := c.token("alice", "openid "+strings.Join(admin.Rights(), " "))
-	for body, want := range map[string]struct {
-		status int
-		names  string
-	}{
-		`{"username":"x","is_admin":true}`:                  {422, "is_admin"},
-		`{"username":"x","Email":"a@b.c"}`:                  {422, "Email"},
-		`{"username":"x","username":"y"}`:                   {422, "username"},
-		`{"username":"x","attributes":{"a":"b","a":"c"}}`:   {422, "a"},
-		`{"username":7}`:                                    {422, "username"},
-		`{"username":"x","email_verified":"true"}`:          {422, "email_verified"},
-		`{"username":"x","attributes":{"sub":"y"}}`:         {422, "sub"},
-		`{"username":"x","status":"CONFIRMED"}`:             {422, "status"},
-		`{"username":"x","password_hash":"$argon2id$v=19"}`: {422, "password_hash"},
-		`{"username":"a b"}`:                                {422, "username"},
-		`{"username":"x"} {}`:                               {400, ""},
-		`{"username":"x"`:                                   {400, ""},
-		`[]`:                                                {400, ""},
-		"{\"username\":\"\xff\"}":                           {400, ""},
-		strings.Repeat(`{"attributes":`, 50):                {400, ""},
-		`{"name":"` + strings.Repeat("x", 300<<10) + `"}`:   {413, ""},
-	} {
-		status, out := c.asks(tok, "POST", "/users", body)
-		if text, _ := out["error_description"].(string); status != want.status || !strings.Contains(text, want.names) {
-			t.Errorf("%.60s: %d %v, want %d naming %q", body, status, out, want.status, want.names)
-		}
-	}
-	for _, path := range []string{"/users/", "//users", "/Users", "/users/../users", "/x"} {
-		if status, _ := c.raw(tok, "GET", path, ""); status != 404 && status != 400 {
-			t.Errorf("GET %s: %d, want 404 or 400", path, status)
-		}
-	}
-	if status, _ := c.asks(tok, "POST", "/groups", "{}"); status != http.StatusMethodNotAllowed {
-		t.Errorf("POST /groups: %d, want 405", status)
-	}
-}
-
 func TestAdministrationIsOffByDefault(t *testing.T) {
 	f := start(t, "")
 	res, err := http.Get(f.issuer + admin.Prefix + "/users")

@@ -93,13 +93,13 @@ func full(all []string) []string {
 }
 
 var clientOperations = []operation{
-	{"GET", "/clients", ClientsRead, listClients},
-	{"POST", "/clients", ClientsWrite, addClient},
-	{"GET", "/clients/{client}", ClientsRead, getClient},
-	{"PUT", "/clients/{client}", ClientsWrite, putClient},
-	{"DELETE", "/clients/{client}", ClientsWrite, deleteClient},
-	{"POST", "/clients/{client}/secrets", ClientsWrite, addSecret},
-	{"DELETE", "/clients/{client}/secrets/{secret}", ClientsWrite, deleteSecret},
+	{"GET", "/clients", ClientsRead, noBody, listClients},
+	{"POST", "/clients", ClientsWrite, aBody, addClient},
+	{"GET", "/clients/{client}", ClientsRead, noBody, getClient},
+	{"PUT", "/clients/{client}", ClientsWrite, aBody, putClient},
+	{"DELETE", "/clients/{client}", ClientsWrite, noBody, deleteClient},
+	{"POST", "/clients/{client}/secrets", ClientsWrite, noBody, addSecret},
+	{"DELETE", "/clients/{client}/secrets/{secret}", ClientsWrite, noBody, deleteSecret},
 }
 
 func listClients(c *call) (reply, error) {

@@ -22,7 +22,7 @@ type eventsJSON struct {
 	Events []eventJSON `json:"events"`
 }
 
-var eventOperations = []operation{{"GET", "/events", EventsRead, listEvents}}
+var eventOperations = []operation{{"GET", "/events", EventsRead, noBody, listEvents}}
 
 // listEvents answers events after a number, in order: a reader goes on with the
 // last seq it was given.

@@ -22,10 +22,10 @@ type factorsJSON struct {
 }
 
 var factorOperations = []operation{
-	{"GET", "/users/{id}/factors", UsersRead, listFactors},
-	{"DELETE", "/users/{id}/factors", UsersWrite, resetFactors},
-	{"DELETE", "/users/{id}/factors/{kind}", UsersWrite, removeFactor},
-	{"DELETE", "/users/{id}/factors/{kind}/{factor}", UsersWrite, removeFactor},
+	{"GET", "/users/{id}/factors", UsersRead, noBody, listFactors},
+	{"DELETE", "/users/{id}/factors", UsersWrite, noBody, resetFactors},
+	{"DELETE", "/users/{id}/factors/{kind}", UsersWrite, noBody, removeFactor},
+	{"DELETE", "/users/{id}/factors/{kind}/{factor}", UsersWrite, noBody, removeFactor},
 }
 
 func listFactors(c *call) (reply, error) {

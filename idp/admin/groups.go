@@ -32,10 +32,10 @@ func describeGroups(groups []pool.Group) groupsJSON {
 }
 
 var groupOperations = []operation{
-	{"GET", "/groups", GroupsRead, listGroups},
-	{"GET", "/groups/{group}", GroupsRead, getGroup},
-	{"PUT", "/groups/{group}", GroupsWrite, putGroup},
-	{"DELETE", "/groups/{group}", GroupsWrite, deleteGroup},
+	{"GET", "/groups", GroupsRead, noBody, listGroups},
+	{"GET", "/groups/{group}", GroupsRead, noBody, getGroup},
+	{"PUT", "/groups/{group}", GroupsWrite, aBody, putGroup},
+	{"DELETE", "/groups/{group}", GroupsWrite, noBody, deleteGroup},
 }
 
 func listGroups(c *call) (reply, error) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	_ "embed"
 	"errors"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/netip"
@@ -58,8 +59,17 @@ type operation struct {
 	// path is below Prefix; a segment in braces stands for any one segment.
 	path  string
 	right string
+	takes body
 	do    func(*call) (reply, error)
 }
+
+// body says whether an operation takes one.
+type body bool
+
+const (
+	noBody body = false
+	aBody  body = true
+)
 
 // Operation is what the interface answers to one method of one path, for those
 // who hold its description against it.
@@ -141,6 +151,10 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, path string) er
 	if err := who.may(op.right); err != nil {
 		return err
 	}
+	if op.takes == noBody && sent(r) {
+		public := "the body must be empty: " + op.method + " " + op.path + " takes none"
+		return &httpx.Error{Status: http.StatusBadRequest, Code: "invalid_request", Public: public}
+	}
 	query, err := httpx.ParseForm(r.URL.RawQuery)
 	if err != nil {
 		return err
@@ -157,6 +171,16 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, path string) er
 	}
 	httpx.WriteJSON(w, out.status, out.body)
 	return nil
+}
+
+// sent reports whether a request has a body: whoever sends one expects something
+// of it.
+func sent(r *http.Request) bool {
+	if r.ContentLength >= 0 {
+		return r.ContentLength > 0
+	}
+	n, _ := io.ReadAtLeast(r.Body, make([]byte, 1), 1)
+	return n > 0
 }
 
 // find returns the operation for a method and a path, 404 or 405.

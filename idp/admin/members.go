@@ -22,10 +22,10 @@ func changed(do func(p *pool.Pool, ctx context.Context, id string) error) func(*
 func (c *call) body(v any) error { return httpx.ReadJSON(c.w, c.Request, httpx.MaxJSON, v) }
 
 var memberOperations = []operation{
-	{"GET", "/users/{id}/groups", GroupsRead, groupsOfUser},
-	{"PUT", "/users/{id}/groups/{group}", GroupsWrite, member((*pool.Pool).AddToGroup)},
-	{"DELETE", "/users/{id}/groups/{group}", GroupsWrite, member((*pool.Pool).RemoveFromGroup)},
-	{"GET", "/groups/{group}/users", GroupsRead, usersOfGroup},
+	{"GET", "/users/{id}/groups", GroupsRead, noBody, groupsOfUser},
+	{"PUT", "/users/{id}/groups/{group}", GroupsWrite, noBody, member((*pool.Pool).AddToGroup)},
+	{"DELETE", "/users/{id}/groups/{group}", GroupsWrite, noBody, member((*pool.Pool).RemoveFromGroup)},
+	{"GET", "/groups/{group}/users", GroupsRead, noBody, usersOfGroup},
 }
 
 func groupsOfUser(c *call) (reply, error) {

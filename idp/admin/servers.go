@@ -24,11 +24,11 @@ type serversJSON struct {
 }
 
 var serverOperations = []operation{
-	{"GET", "/resource-servers", ClientsRead, listServers},
-	{"PUT", "/resource-servers/{server}", ClientsWrite, putServer},
-	{"DELETE", "/resource-servers/{server}", ClientsWrite, deleteServer},
-	{"PUT", "/resource-servers/{server}/scopes/{scope}", ClientsWrite, putScope},
-	{"DELETE", "/resource-servers/{server}/scopes/{scope}", ClientsWrite, deleteScope},
+	{"GET", "/resource-servers", ClientsRead, noBody, listServers},
+	{"PUT", "/resource-servers/{server}", ClientsWrite, aBody, putServer},
+	{"DELETE", "/resource-servers/{server}", ClientsWrite, noBody, deleteServer},
+	{"PUT", "/resource-servers/{server}/scopes/{scope}", ClientsWrite, aBody, putScope},
+	{"DELETE", "/resource-servers/{server}/scopes/{scope}", ClientsWrite, noBody, deleteScope},
 }
 
 func listServers(c *call) (reply, error) {

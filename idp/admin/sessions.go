@@ -22,8 +22,8 @@ type sessionsJSON struct {
 }
 
 var sessionOperations = []operation{
-	{"GET", "/users/{id}/sessions", UsersRead, listSessions},
-	{"DELETE", "/users/{id}/sessions/{session}", UsersWrite, endSession},
+	{"GET", "/users/{id}/sessions", UsersRead, noBody, listSessions},
+	{"DELETE", "/users/{id}/sessions/{session}", UsersWrite, noBody, endSession},
 }
 
 // listSessions answers the sign-ins at the provider, the newest first.

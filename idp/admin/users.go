@@ -46,17 +46,17 @@ func describeUser(u pool.User) userJSON {
 func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
 var userOperations = []operation{
-	{"GET", "/users", UsersRead, listUsers},
-	{"POST", "/users", UsersWrite, addUser},
-	{"GET", "/users/{id}", UsersRead, getUser},
-	{"PATCH", "/users/{id}", UsersWrite, patchUser},
-	{"DELETE", "/users/{id}", UsersWrite, deleteUser},
-	{"PUT", "/users/{id}/password", UsersWrite, putPassword},
-	{"POST", "/users/{id}/invite", UsersWrite, inviteAgain},
-	{"POST", "/users/{id}/disable", UsersWrite, changed((*pool.Pool).Disable)},
-	{"POST", "/users/{id}/enable", UsersWrite, changed((*pool.Pool).Enable)},
-	{"POST", "/users/{id}/require-reset", UsersWrite, changed((*pool.Pool).RequireReset)},
-	{"POST", "/users/{id}/sign-out", UsersWrite, changed((*pool.Pool).SignOut)},
+	{"GET", "/users", UsersRead, noBody, listUsers},
+	{"POST", "/users", UsersWrite, aBody, addUser},
+	{"GET", "/users/{id}", UsersRead, noBody, getUser},
+	{"PATCH", "/users/{id}", UsersWrite, aBody, patchUser},
+	{"DELETE", "/users/{id}", UsersWrite, noBody, deleteUser},
+	{"PUT", "/users/{id}/password", UsersWrite, aBody, putPassword},
+	{"POST", "/users/{id}/invite", UsersWrite, noBody, inviteAgain},
+	{"POST", "/users/{id}/disable", UsersWrite, noBody, changed((*pool.Pool).Disable)},
+	{"POST", "/users/{id}/enable", UsersWrite, noBody, changed((*pool.Pool).Enable)},
+	{"POST", "/users/{id}/require-reset", UsersWrite, noBody, changed((*pool.Pool).RequireReset)},
+	{"POST", "/users/{id}/sign-out", UsersWrite, noBody, changed((*pool.Pool).SignOut)},
 }
 
 type usersJSON struct {
