@@ -247,3 +247,28 @@ func TestOversizedAndDoubledFieldsAreRefused(t *testing.T) {
 		t.Error("the password stands in the page")
 	}
 }
+
+// The password of somebody who is signed in is guessed under the bounds of signing
+// in, those of the address included.
+func TestOldPasswordCountsForTheAddressAsWell(t *testing.T) {
+	m := startMailed(t, "", func(c *idp.Config) { c.SignIn.AddressTries, c.SignIn.AccountTries = 4, 100 })
+	b := m.accountOf("alice", password)
+	change, leave := b.get(m.issuer+"/account/password"), b.get(m.issuer+"/account/delete")
+	stranger := m.browser()
+	stranger.want(stranger.submit(stranger.open(newRequest()), "bob", "wrong"), 422, "")
+	for range 2 {
+		b.want(b.fill(change, "old_password", "wrong", "password", "violet lamp 42 river"), 422, "not right")
+	}
+	b.want(b.fill(leave, "password", "wrong"), 422, "not right")
+	for what, a := range map[string]answer{
+		"change":  b.fill(change, "old_password", password, "password", "violet lamp 42 river"),
+		"delete":  b.fill(leave, "password", password),
+		"sign in": stranger.submit(stranger.open(newRequest()), "bob", password),
+	} {
+		if a.StatusCode != http.StatusTooManyRequests || a.Header.Get("Retry-After") == "" || !strings.Contains(a.body, "too_many_tries") {
+			t.Errorf("%s after 4 wrong passwords of this address: %d, want 429 with Retry-After", what, a.StatusCode)
+		}
+	}
+	m.later(10 * time.Minute)
+	b.want(b.fill(change, "old_password", password, "password", "violet lamp 42 river"), 200, "is changed")
+}

@@ -8,6 +8,8 @@ import (
 	"gatehouse/idp/notify"
 	"gatehouse/idp/password"
 	"gatehouse/idp/pool"
+	"gatehouse/idp/risk"
+	"gatehouse/idp/signin"
 	"gatehouse/idp/sso"
 	"gatehouse/idp/token"
 	"gatehouse/internal/audit"
@@ -30,6 +32,8 @@ type Domain struct {
 	// Outbox takes messages to people. Only a server runs it.
 	Outbox *notify.Outbox
 
+	// guard bounds guesses at passwords, wherever they are typed.
+	guard   *risk.Guard
 	journal audit.Journal
 }
 
@@ -62,7 +66,7 @@ func NewDomain(cfg *Config, d Deps) (Domain, error) {
 		Passkeys: db.MFAPasskeys(), Devices: db.MFADevices(), Counts: db.MFACounts(), Spent: db.MFASpent(),
 		Ender: db, Journal: db, Sealer: sealer, Issuer: cfg.Issuer, Mail: mail, SMS: sms, Now: now,
 	})
-	domain := Domain{Pool: people, Clients: clients, Keys: ring, Mint: mint, Factors: factors, Sessions: db.Sessions(), Hasher: hasher, Outbox: outbox, journal: db}
+	domain := Domain{Pool: people, Clients: clients, Keys: ring, Mint: mint, Factors: factors, Sessions: db.Sessions(), Hasher: hasher, Outbox: outbox, guard: signin.NewGuard(cfg.SignIn, db.Tries(), now), journal: db}
 	domain.Accounts = newAccounts(cfg, d, &domain)
 	return domain, nil
 }

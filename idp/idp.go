@@ -84,7 +84,7 @@ func New(cfg Config, d Deps) (*Provider, error) {
 	}
 	p := &Provider{Domain: domain, cfg: cfg, deps: d, base: cfg.Issuer.Path}
 	machine := signin.New(cfg.SignIn, signin.Parts{
-		Flows: d.DB.Flows(), Tries: d.DB.Tries(), Pool: p.Pool, Factors: p.Factors, Journal: d.DB,
+		Flows: d.DB.Flows(), Guard: p.guard, Pool: p.Pool, Factors: p.Factors, Journal: d.DB,
 		Notices: notices(p.Outbox, d.Now), Stolen: stolen(d), TemporaryTTL: cfg.Password.TemporaryTTL, Sealer: d.Sealer, Now: d.Now, Log: d.Log,
 	})
 	p.machine = machine

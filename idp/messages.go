@@ -2,15 +2,10 @@ package idp
 
 import (
 	"context"
-	"errors"
 	"net/url"
-	"time"
 
 	"gatehouse/idp/account"
 	"gatehouse/idp/notify"
-	"gatehouse/idp/pool"
-	"gatehouse/idp/risk"
-	"gatehouse/idp/signin"
 	"gatehouse/idp/store"
 	"gatehouse/idp/ui"
 )
@@ -24,8 +19,8 @@ func newAccounts(cfg *Config, d Deps, domain *Domain) *account.Accounts {
 	return account.New(cfg.Account, account.Parts{
 		Pool: domain.Pool, Hasher: domain.Hasher, SignUps: d.DB.SignUps(), Unconfirmed: d.DB.Unconfirmed(), Codes: d.DB.AccountCodes(),
 		Limits: d.DB.AccountLimits(), Journal: d.DB, Messenger: messages{outbox: domain.Outbox, db: d.DB, issuer: cfg.Issuer},
-		Reauth: again{pool: domain.Pool, tries: d.DB.Tries(), cfg: cfg.SignIn, now: d.Now},
-		Key:    d.Sealer.Derive(accountKeyPurpose, 32), Held: func() [][]byte { return d.Sealer.DeriveAll(accountKeyPurpose, 32) },
+		Guard: domain.guard,
+		Key:   d.Sealer.Derive(accountKeyPurpose, 32), Held: func() [][]byte { return d.Sealer.DeriveAll(accountKeyPurpose, 32) },
 		Now: d.Now,
 	})
 }
@@ -84,34 +79,3 @@ func (m messages) Send(ctx context.Context, v account.Message) error {
 
 // Pretend implements account.Messenger.
 func (m messages) Pretend(ctx context.Context) error { return m.db.PretendMessage(ctx) }
-
-// again asks people who are signed in for their password, and counts their tries
-// with those of signing in.
-type again struct {
-	pool  *pool.Pool
-	tries risk.Tries
-	cfg   signin.Config
-	now   func() time.Time
-}
-
-// Password implements account.Reauth.
-func (a again) Password(ctx context.Context, u pool.User, pass string) error {
-	now := time.Now
-	if a.now != nil {
-		now = a.now
-	}
-	// Raised before the check, or answers given at once would all be checked
-	// before the first is counted.
-	wait, err := a.tries.Count(ctx, risk.Try{Account: u.ID, Now: now(), Free: a.cfg.AccountTries, MaxWait: a.cfg.MaxWait})
-	if err != nil {
-		return err
-	}
-	err = a.pool.VerifyPassword(ctx, u, pass)
-	if errors.Is(err, pool.ErrWrongPassword) || err == nil && wait > 0 {
-		return account.ErrWrongPassword
-	}
-	if err != nil {
-		return err
-	}
-	return a.tries.Clear(ctx, u.ID)
-}

@@ -50,13 +50,6 @@ const (
 	hour  = time.Hour
 )
 
-// Reauth checks the password of somebody who is signed in.
-type Reauth interface {
-	// Password counts a try of the account, as a sign-in does, and returns nil or
-	// ErrWrongPassword, also while the account has to wait; and password.ErrBusy.
-	Password(ctx context.Context, u pool.User, pass string) error
-}
-
 // Parts are what Accounts is made of. Only Now may be nil.
 type Parts struct {
 	Pool        *pool.Pool
@@ -67,7 +60,9 @@ type Parts struct {
 	Limits      Limits
 	Journal     audit.Journal
 	Messenger   Messenger
-	Reauth      Reauth
+	// Guard bounds guesses at the password of somebody who is signed in; it is that
+	// of signing in.
+	Guard *risk.Guard
 	// Key is the key of all HMACs that are made here: 32 bytes, used for nothing
 	// else. It stays what it is, or counts would begin anew.
 	Key []byte

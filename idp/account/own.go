@@ -2,18 +2,21 @@ package account
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
+	"net/netip"
 	"slices"
 
 	"gatehouse/idp/pool"
+	"gatehouse/idp/risk"
 )
 
 // ChangePassword sets a new password of u, who is signed in and types the old one
-// again, which counts as a try of the account. Whoever has no password gets one
-// without. Every session ends, and the person is told. ErrWrongPassword,
-// password.ErrBusy, and pool.ErrInvalid for the new one.
-func (a *Accounts) ChangePassword(ctx context.Context, u pool.User, old, pass string) error {
+// again. Whoever has no password gets one without. Every session ends, and the
+// person is told. What the old one may be refused with, and pool.ErrInvalid for
+// the new one.
+func (a *Accounts) ChangePassword(ctx context.Context, u pool.User, old Old, pass string) error {
 	if err := a.again(ctx, u, old); err != nil {
 		return err
 	}
@@ -38,15 +41,44 @@ func (a *Accounts) ChangePassword(ctx context.Context, u pool.User, old, pass st
 	return nil
 }
 
+// Old is the password that somebody who is signed in types again, and where it
+// came from. It counts as a try of the account and of the address, as in a
+// sign-in: ErrWrongPassword, also while the account has to wait; a *LimitedError
+// for the address; ErrBusy.
+type Old struct {
+	Password string
+	// From may be the zero Addr, if it is unknown.
+	From netip.Addr
+}
+
 // again asks u, who has a password, for it.
-func (a *Accounts) again(ctx context.Context, u pool.User, pass string) error {
+func (a *Accounts) again(ctx context.Context, u pool.User, old Old) error {
 	if u.PasswordHash == "" {
 		return nil
 	}
-	if err := a.has.Reauth.Password(ctx, u, pass); err != nil {
-		return fmt.Errorf("check password: %w", err)
+	guess := risk.Guess{
+		Name: pool.Canonical(u.Username), Address: old.From,
+		Account: func(context.Context) (string, error) { return u.ID, nil },
 	}
-	return nil
+	_, err := a.has.Guard.Guess(ctx, guess, func(ctx context.Context) error {
+		err := a.has.Pool.VerifyPassword(ctx, u, old.Password)
+		if errors.Is(err, pool.ErrWrongPassword) {
+			return risk.ErrWrong
+		}
+		return err
+	})
+	var limited *risk.LimitedError
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, risk.ErrWrong):
+		return ErrWrongPassword
+	case errors.As(err, &limited):
+		return &LimitedError{RetryAfter: limited.RetryAfter}
+	case errors.Is(err, risk.ErrBusy):
+		return ErrBusy
+	}
+	return fmt.Errorf("check password: %w", err)
 }
 
 // ChangeProfile changes attributes of u, name among them; "" removes one. write
@@ -78,14 +110,13 @@ func (a *Accounts) ChangeProfile(ctx context.Context, u pool.User, fields map[st
 }
 
 // Delete ends the account of u, who has signed in recently and types the password
-// again, which counts as a try; whoever has none needs none. It is gone at once:
-// sessions, tokens, names. The person is told. ErrClosed, ErrWrongPassword,
-// password.ErrBusy.
-func (a *Accounts) Delete(ctx context.Context, u pool.User, pass string) error {
+// again; whoever has none needs none. It is gone at once: sessions, tokens, names.
+// The person is told. ErrClosed, and what the password may be refused with.
+func (a *Accounts) Delete(ctx context.Context, u pool.User, old Old) error {
 	if !a.cfg.Delete {
 		return ErrClosed
 	}
-	if err := a.again(ctx, u, pass); err != nil {
+	if err := a.again(ctx, u, old); err != nil {
 		return err
 	}
 	err := a.has.Journal.InTx(ctx, func(ctx context.Context) error {

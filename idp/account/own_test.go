@@ -11,31 +11,34 @@ import (
 	"gatehouse/internal/audit"
 )
 
+// typed is the password that somebody types again.
+func typed(pass string) account.Old { return account.Old{Password: pass, From: here} }
+
 func TestPasswordIsChangedWithTheOldOne(t *testing.T) {
 	w := newWorld(t)
 	ctx := t.Context()
 	u := w.alice()
 	w.must(w.db.Sessions().Insert(ctx, storetest.Session("s1", u.ID)))
 	w.events()
-	w.want("wrong", w.acc.ChangePassword(ctx, u, "wrong", "a new long password"), account.ErrWrongPassword)
-	w.want("none", w.acc.ChangePassword(ctx, u, "", "a new long password"), account.ErrWrongPassword)
-	w.want("short", w.acc.ChangePassword(ctx, u, pass, "short"), pool.ErrInvalid)
+	w.want("wrong", w.acc.ChangePassword(ctx, u, typed("wrong"), "a new long password"), account.ErrWrongPassword)
+	w.want("none", w.acc.ChangePassword(ctx, u, typed(""), "a new long password"), account.ErrWrongPassword)
+	w.want("short", w.acc.ChangePassword(ctx, u, typed(pass), "short"), pool.ErrInvalid)
 	w.none("refused changes")
-	w.must(w.acc.ChangePassword(ctx, u, pass, "a new long password"))
+	w.must(w.acc.ChangePassword(ctx, u, typed(pass), "a new long password"))
 	w.only(account.PasswordChanged)
-	if !w.signsIn("alice", "a new long password") || w.reauth.n != 4 {
-		t.Errorf("the new password does not count, or tries = %d", w.reauth.n)
+	if !w.signsIn("alice", "a new long password") || w.tries.n.Load() != 4 {
+		t.Errorf("the new password does not count, or tries = %d", w.tries.n.Load())
 	}
 	if all, _ := w.db.Sessions().OfUser(ctx, u.ID); len(all) != 0 {
 		t.Error("a session outlived the change")
 	}
-	w.want("with what was known before", w.acc.ChangePassword(ctx, u, "a new long password", "yet another one"), account.ErrWrongPassword)
+	w.want("with what was known before", w.acc.ChangePassword(ctx, u, typed("a new long password"), "yet another one"), account.ErrWrongPassword)
 }
 
 func TestWhoHasNoPasswordSetsOne(t *testing.T) {
 	w := newWorld(t)
 	u := w.add(pool.NewUser{Username: "key"})
-	w.must(w.acc.ChangePassword(t.Context(), u, "", "a new long password"))
+	w.must(w.acc.ChangePassword(t.Context(), u, typed(""), "a new long password"))
 	if !w.signsIn("key", "a new long password") {
 		t.Error("the first password does not count")
 	}
@@ -46,7 +49,7 @@ func TestChangedPasswordEndsResetLinks(t *testing.T) {
 	u := w.alice()
 	w.events()
 	token := w.link()
-	w.must(w.acc.ChangePassword(t.Context(), u, pass, "a new long password"))
+	w.must(w.acc.ChangePassword(t.Context(), u, typed(pass), "a new long password"))
 	w.want("Reset", w.acc.Reset(t.Context(), token, "by the old link"), account.ErrLink)
 }
 
@@ -91,8 +94,8 @@ func TestOwnAccountIsDeleted(t *testing.T) {
 	u := w.alice()
 	w.must(w.db.Sessions().Insert(ctx, storetest.Session("s1", u.ID)))
 	w.events()
-	w.want("wrong password", w.acc.Delete(ctx, u, "wrong"), account.ErrWrongPassword)
-	w.must(w.acc.Delete(ctx, u, pass))
+	w.want("wrong password", w.acc.Delete(ctx, u, typed("wrong")), account.ErrWrongPassword)
+	w.must(w.acc.Delete(ctx, u, typed(pass)))
 	var deleted audit.Event
 	for _, e := range w.events() {
 		if e.Type == "user.deleted" {
@@ -111,14 +114,14 @@ func TestOwnAccountIsDeleted(t *testing.T) {
 	w.cfg.Delete = false
 	w.open()
 	bob := w.add(pool.NewUser{Username: "bob", Password: pass})
-	w.want("closed", w.acc.Delete(ctx, bob, pass), account.ErrClosed)
+	w.want("closed", w.acc.Delete(ctx, bob, typed(pass)), account.ErrClosed)
 }
 
 func TestDeletionIsTold(t *testing.T) {
 	w := newWorld(t)
 	u := w.alice()
 	w.events()
-	w.must(w.acc.Delete(t.Context(), u, pass))
+	w.must(w.acc.Delete(t.Context(), u, typed(pass)))
 	if m := w.only(account.AccountDeleted); m["to"] != "alice@example.com" {
 		t.Errorf("notice = %v", m)
 	}

@@ -5,12 +5,14 @@ import (
 	"errors"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"gatehouse/idp/account"
 	"gatehouse/idp/password"
 	"gatehouse/idp/pool"
+	"gatehouse/idp/risk"
 	"gatehouse/idp/store"
 	"gatehouse/idp/store/storetest"
 	"gatehouse/internal/audit"
@@ -51,22 +53,15 @@ func (p *post) Send(ctx context.Context, m account.Message) error {
 
 func (p *post) Pretend(ctx context.Context) error { return p.db.PretendMessage(ctx) }
 
-// reauth counts the tries and lets nobody in after five.
-type reauth struct {
-	pool *pool.Pool
-	mu   sync.Mutex
-	n    int
+// counted tells how often a try was counted.
+type counted struct {
+	risk.Tries
+	n atomic.Int64
 }
 
-func (r *reauth) Password(ctx context.Context, u pool.User, pass string) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.n++
-	err := r.pool.VerifyPassword(ctx, u, pass)
-	if errors.Is(err, pool.ErrWrongPassword) || err == nil && r.n > 5 {
-		return account.ErrWrongPassword
-	}
-	return err
+func (c *counted) Count(ctx context.Context, t risk.Try) (time.Duration, error) {
+	c.n.Add(1)
+	return c.Tries.Count(ctx, t)
 }
 
 type world struct {
@@ -76,7 +71,7 @@ type world struct {
 	hasher *password.Hasher
 	pool   *pool.Pool
 	post   *post
-	reauth *reauth
+	tries  *counted
 	cfg    account.Config
 	acc    *account.Accounts
 	read   int
@@ -100,16 +95,17 @@ func newWorld(t *testing.T, edit ...func(*account.Config, *pool.Config)) *world 
 		Hasher: w.hasher, Schema: pool.NewSchema(people), SignInWith: people.SignInWith, Now: w.clock.Now,
 	})
 	w.post = &post{db: w.db, only: []account.Channel{account.Email, account.Phone}}
-	w.reauth = &reauth{pool: w.pool}
+	w.tries = &counted{Tries: w.db.Tries()}
 	w.open()
 	return w
 }
 
 // open makes the Accounts anew, as another replica or a restart does.
 func (w *world) open() {
+	bounds := risk.Limits{AccountTries: 5, MaxWait: time.Hour, AddressTries: 1000, AddressWindow: time.Hour}
 	w.acc = account.New(w.cfg, account.Parts{
 		Pool: w.pool, Hasher: w.hasher, SignUps: w.db.SignUps(), Unconfirmed: w.db.Unconfirmed(), Codes: w.db.AccountCodes(),
-		Limits: w.db.AccountLimits(), Journal: w.db, Messenger: w.post, Reauth: w.reauth, Key: []byte("0123456789abcdef0123456789abcdef"), Held: func() [][]byte { return nil },
+		Limits: w.db.AccountLimits(), Journal: w.db, Messenger: w.post, Guard: risk.New(bounds, w.tries, w.clock.Now), Key: []byte("0123456789abcdef0123456789abcdef"), Held: func() [][]byte { return nil },
 		Now: w.clock.Now,
 	})
 }

@@ -136,8 +136,10 @@ const (
 
 // Parts are what a Machine is made of. Notices, Stolen, Now and Log may be nil.
 type Parts struct {
-	Flows   Flows
-	Tries   risk.Tries
+	Flows Flows
+	// Guard stands before every guess of a password; whatever else takes one
+	// counts there as well. NewGuard makes it.
+	Guard   *risk.Guard
 	Pool    *pool.Pool
 	Factors *mfa.Factors
 	Journal audit.Journal
@@ -155,7 +157,6 @@ type Parts struct {
 type Machine struct {
 	Parts
 	cfg     Config
-	guard   *risk.Guard
 	starts  *risk.Addresses
 	figures figures
 }
@@ -168,18 +169,15 @@ func New(cfg Config, p Parts) *Machine {
 	if p.Log == nil {
 		p.Log = slog.New(slog.DiscardHandler)
 	}
-	limits := risk.Limits{
-		AccountTries: cfg.AccountTries, MaxWait: cfg.MaxWait, AddressTries: cfg.AddressTries, AddressWindow: cfg.AddressWindow,
-	}
-	return &Machine{
-		Parts: p, cfg: cfg, guard: risk.New(limits, p.Tries, p.Now),
-		starts: risk.NewAddresses(cfg.AddressStarts, cfg.AddressWindow),
-	}
+	return &Machine{Parts: p, cfg: cfg, starts: risk.NewAddresses(cfg.AddressStarts, cfg.AddressWindow)}
 }
 
-// Guard is what stands before every guess of a password; whatever else takes
-// one counts there as well.
-func (m *Machine) Guard() *risk.Guard { return m.guard }
+// NewGuard returns what bounds guesses as cfg says. A nil now is time.Now.
+func NewGuard(cfg Config, tries risk.Tries, now func() time.Time) *risk.Guard {
+	return risk.New(risk.Limits{
+		AccountTries: cfg.AccountTries, MaxWait: cfg.MaxWait, AddressTries: cfg.AddressTries, AddressWindow: cfg.AddressWindow,
+	}, tries, now)
+}
 
 // CanBeStrong reports whether there are second factors here at all, so that an
 // Ask for one can be met.

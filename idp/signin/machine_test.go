@@ -65,7 +65,7 @@ func newHouse(t *testing.T, edits ...func(*mfa.Config)) *house {
 	sc.Defaults()
 	sc.AddressTries, sc.AddressStarts, sc.AccountTries = 1_000_000, 1_000_000, 1_000_000
 	h.machine = signin.New(sc, signin.Parts{
-		Flows: h.db.Flows(), Tries: h.db.Tries(), Pool: h.people, Factors: h.factors, Journal: h.db, Sealer: sealer, Now: h.clock.Now,
+		Flows: h.db.Flows(), Guard: signin.NewGuard(sc, h.db.Tries(), h.clock.Now), Pool: h.people, Factors: h.factors, Journal: h.db, Sealer: sealer, Now: h.clock.Now,
 	})
 	for _, name := range []string{"alice", "bob"} {
 		_, err := h.people.Add(t.Context(), pool.NewUser{Username: name, Email: name + "@example.com", EmailVerified: true, Password: right})

@@ -40,7 +40,7 @@ func (m *Machine) password(ctx context.Context, w *walk, a Password) error {
 			return known, err
 		},
 	}
-	out, err := m.guard.Guess(ctx, guess, func(ctx context.Context) (err error) {
+	out, err := m.Guard.Guess(ctx, guess, func(ctx context.Context) (err error) {
 		if known {
 			// A quarter of the places is kept for them.
 			ctx = password.Known(ctx)

@@ -65,7 +65,7 @@ func newWorld(t *testing.T) *world {
 	factors.Devices.Defaults()
 	sealer := storetest.Sealer(t)
 	w.machine = signin.New(cfg, signin.Parts{
-		Flows: db.Flows(), Tries: w.tries, Pool: people, Journal: db, Sealer: sealer,
+		Flows: db.Flows(), Guard: signin.NewGuard(cfg, w.tries, nil), Pool: people, Journal: db, Sealer: sealer,
 		Factors: mfa.New(factors, mfa.Parts{
 			People: db.MFAPeople(), Secrets: db.MFASecrets(), Seals: db.MFASeals(), Recovery: db.MFARecovery(), Sent: db.MFASent(),
 			Passkeys: db.MFAPasskeys(), Devices: db.MFADevices(), Counts: db.MFACounts(), Spent: db.MFASpent(),

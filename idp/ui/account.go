@@ -174,11 +174,16 @@ func (p *Pages) ChangePassword(w http.ResponseWriter, r *http.Request) error {
 	if u.PasswordHash == "" && p.deps.Now().Sub(session.AuthTime) > recent {
 		return signInAgain()
 	}
-	err = p.deps.Accounts.ChangePassword(p.actor(r, u.Username), u, form.Get("old_password"), form.Get("password"))
+	err = p.deps.Accounts.ChangePassword(p.actor(r, u.Username), u, p.old(r, form.Get("old_password")), form.Get("password"))
 	if err != nil {
 		return p.refuseOld(w, p.passwordForm(r, u), err)
 	}
 	return p.note(w, notePage{Title: "Your password is changed", Text: "Sign in with the new one.", Link: link{p.base + PathAccount, "Sign in"}})
+}
+
+// old is the password of today, as somebody who is signed in types it.
+func (p *Pages) old(r *http.Request, pass string) account.Old {
+	return account.Old{Password: pass, From: p.deps.ClientIP(r)}
 }
 
 // refuseOld is refuse where the password of today has a field of its own.
@@ -223,7 +228,7 @@ func (p *Pages) Left(w http.ResponseWriter, r *http.Request) error {
 	if err := p.proved(w, r, u, session); err != nil {
 		return err
 	}
-	if err := p.deps.Accounts.Delete(p.actor(r, u.Username), u, form.Get("password")); err != nil {
+	if err := p.deps.Accounts.Delete(p.actor(r, u.Username), u, p.old(r, form.Get("password"))); err != nil {
 		return p.refuse(w, p.leaveForm(r, u), err)
 	}
 	p.deps.SSO.ClearCookie(w)
