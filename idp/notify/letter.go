@@ -26,19 +26,19 @@ type Letter struct {
 
 // view is what templates see. Every field is safe in one line of plain text.
 type view struct {
-	Lang, Subject, Preheader      string
-	App, Name, Username           string
-	Code, Link, Password, Binding string
-	Old, New, Factor, Device      string
-	At, Valid                     string
-	Label                         string // of the button
-	Kind                          Kind
+	Lang, Subject, Preheader string
+	App, Name, Username      string
+	Code, Link, Binding      string
+	Old, New, Factor, Device string
+	At, Valid                string
+	Label                    string // of the button
+	Kind                     Kind
 }
 
 func viewOf(m Message, lang string, now time.Time) view {
 	d := m.Data
 	v := view{
-		Kind: m.Kind, Lang: lang, App: word(d.App), Code: d.Code, Link: d.Link, Password: d.Password,
+		Kind: m.Kind, Lang: lang, App: word(d.App), Code: d.Code, Link: d.Link,
 		Old: d.Old, New: d.New, Factor: word(d.Factor), Device: name(d.Device),
 	}
 	if !kinds[m.Kind].stranger {

@@ -43,7 +43,7 @@ const (
 	FactorAdded          Kind = "factor_added"           // notice; Factor
 	FactorRemoved        Kind = "factor_removed"         // notice; Factor
 	NewDevice            Kind = "new_device"             // notice; Device, if known
-	Invitation           Kind = "invitation"             // User, and Password or Link
+	Invitation           Kind = "invitation"             // User and link
 	AccountLocked        Kind = "account_locked"         // notice
 	AccountDeleted       Kind = "account_deleted"        // notice
 	Test                 Kind = "test"                   // of the operator, to see whether messages arrive
@@ -66,7 +66,7 @@ const (
 	nothing need = iota
 	codeOnly
 	codeOrLink
-	passwordOrLink
+	linkOnly
 )
 
 // kind is what is fixed about a Kind.
@@ -98,7 +98,7 @@ var kinds = map[Kind]kind{
 	FactorAdded:          {channels: byMail},
 	FactorRemoved:        {channels: byMail},
 	NewDevice:            {channels: byMail},
-	Invitation:           {channels: byMail, need: passwordOrLink},
+	Invitation:           {channels: byMail, need: linkOnly},
 	AccountLocked:        {channels: byMail},
 	AccountDeleted:       {channels: byMail},
 	Test:                 {channels: byBoth},
@@ -144,8 +144,6 @@ type Data struct {
 	Host string `json:"host,omitempty"`
 	// Link is an https URL of ours (http on loopback), at most 2,048 bytes.
 	Link string `json:"link,omitempty"`
-	// Password is a temporary one.
-	Password string `json:"password,omitempty"`
 	// Old and New are mail addresses.
 	Old string `json:"old,omitempty"`
 	New string `json:"new,omitempty"`
@@ -161,7 +159,6 @@ const (
 	maxAddress = 254 // RFC 5321 §4.5.3.1.3, without the angle brackets
 	maxLink    = 2048
 	maxWord    = 64 // characters of a name
-	maxSecret  = 256
 )
 
 var (
@@ -202,8 +199,8 @@ func (m Message) carries(n need) string {
 		return "has no code"
 	case n == codeOrLink && d.Code == "" && (d.Link == "" || m.Channel == SMS):
 		return "has neither code nor link"
-	case n == passwordOrLink && d.Password == "" && d.Link == "":
-		return "has neither password nor link"
+	case n == linkOnly && d.Link == "":
+		return "has no link"
 	}
 	return ""
 }
@@ -218,8 +215,6 @@ func (d Data) check() string {
 		return "the link is not an https URL"
 	case d.Old != "" && !ValidAddress(d.Old) || d.New != "" && !ValidAddress(d.New):
 		return "the old or new address is none"
-	case len(d.Password) > maxSecret || d.Password != printable(d.Password):
-		return "the password has control characters or is too long"
 	}
 	return ""
 }

@@ -35,10 +35,7 @@ func Samples(k Kind) []Message {
 			}
 		case codeOnly:
 			add(c, coded)
-		case passwordOrLink:
-			invited := linked
-			invited.Link, invited.Password = "https://login.example.com/login", "rivet-Holm-4-otter"
-			add(c, invited)
+		case linkOnly:
 			add(c, linked)
 		case nothing:
 			d := data

@@ -105,7 +105,13 @@ func mailPreview(s *settings) *cobra.Command {
 	var lang string
 	var html bool
 	cmd := &cobra.Command{
-		Use: "preview KIND", Short: "Print a message with made-up data", Args: cobra.ExactArgs(1),
+		Use: "preview KIND", Short: "Print a message with made-up data",
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return usage("which message? It is one of %s", strings.Join(kindNames(), ", "))
+			}
+			return cobra.ExactArgs(1)(cmd, args)
+		},
 		Long:      "Print a message with made-up data, in each form that it has. KIND is one of:\n\n  " + strings.Join(kindNames(), "\n  "),
 		Example:   "  gatehouse mail preview reset_password\n  gatehouse mail preview reset_password --html > page.html",
 		ValidArgs: kindNames(),
