@@ -61,8 +61,8 @@ func (h *Hasher) Floor() time.Duration { return h.floor.need() }
 
 // Expect measures the cost of hash, any hash of a user in the store, so that the
 // floor holds from the first sign-in on; without it the first check of a cost
-// sets the floor. Call it at the start, for one hash of each cost (see Cost). It
-// returns ErrHash, ErrBusy, or the error of ctx.
+// sets the floor. Call it at the start, for one of all that are Alike. It returns
+// ErrHash, ErrBusy, or the error of ctx.
 func (h *Hasher) Expect(ctx context.Context, hash string) error {
 	s, err := parse(hash)
 	if err != nil {

@@ -3,6 +3,7 @@ package password_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -45,6 +46,31 @@ func TestEveryAnswerTakesAsLongAsTheSlowestKind(t *testing.T) {
 		if took := time.Since(begin); took < floor {
 			t.Errorf("%s: answered after %s, before the floor %s", name, took, floor)
 		}
+	}
+}
+
+// What begins a hash begins all of the same kind and cost, and no others.
+func TestHashesAreAlike(t *testing.T) {
+	h := password.New(password.Options{})
+	own, err := h.Hash(t.Context(), known)
+	if err != nil || !strings.HasPrefix(own, password.Ours()) {
+		t.Errorf("a hash of ours is %q, %v, want it to begin with %q", own, err, password.Ours())
+	}
+	for name, hash := range madeElsewhere {
+		begin, err := password.Alike(hash)
+		if err != nil || !strings.HasPrefix(hash, begin) || strings.HasPrefix(own, begin) || len(hash)-len(begin) < 40 {
+			t.Errorf("%s: Alike(%q) = %q, %v", name, hash, begin, err)
+			continue
+		}
+		cost, _ := password.Cost(hash)
+		for other, hash := range madeElsewhere {
+			if otherCost, _ := password.Cost(hash); strings.HasPrefix(hash, begin) && otherCost != cost {
+				t.Errorf("%s begins like %s, at another cost", other, name)
+			}
+		}
+	}
+	if _, err := password.Alike("x"); !errors.Is(err, password.ErrHash) {
+		t.Errorf("Alike of no hash = %v, want ErrHash", err)
 	}
 }
 

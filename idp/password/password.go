@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"runtime"
+	"strings"
 	"sync/atomic"
 	"time"
 	"unicode/utf8"
@@ -185,6 +186,25 @@ func Cost(hash string) (string, error) {
 		return "", err
 	}
 	return s.cost(), nil
+}
+
+// Alike returns what begins every hash of the same kind and cost as hash, and no
+// other: all that precedes the salt. ErrHash.
+func Alike(hash string) (string, error) {
+	if err := CheckHash(hash); err != nil {
+		return "", err
+	}
+	last := strings.LastIndexByte(hash, '$')
+	if strings.HasPrefix(hash, "$2") {
+		return hash[:last+1], nil // bcrypt writes salt and digest as one
+	}
+	return hash[:strings.LastIndexByte(hash[:last], '$')+1], nil
+}
+
+// Ours returns what begins every hash that Hash makes.
+func Ours() string {
+	h := ours()
+	return strings.TrimSuffix(argonHash{kind: h.kind, kib: h.kib, passes: h.passes, lanes: h.lanes}.String(), "$")
 }
 
 // NeedsRehash reports whether hash is not of the kind and cost that Hash makes;

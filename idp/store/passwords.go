@@ -2,6 +2,8 @@ package store
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 	"fmt"
 
 	"gatehouse/idp/pool"
@@ -13,6 +15,7 @@ const (
 	qPasswordTrim = `DELETE FROM pool_password WHERE user_id = $1 AND seq <=
 		(SELECT MAX(seq) FROM pool_password WHERE user_id = $1) - $2`
 	qPasswordEarlier  = `SELECT hash FROM pool_password WHERE user_id = $1 ORDER BY seq DESC LIMIT $2`
+	qPasswordOther    = `SELECT password_hash FROM pool_user WHERE password_hash <> ''`
 	qPasswordExchange = `UPDATE pool_user SET password_hash = $1 WHERE id = $2 AND password_hash = $3`
 )
 
@@ -42,6 +45,20 @@ func (s passwords) Earlier(ctx context.Context, userID string, n int) ([]string,
 		return nil, fmt.Errorf("list earlier passwords: %w", err)
 	}
 	return all, nil
+}
+
+func (s passwords) Other(ctx context.Context, known []string) (string, error) {
+	text, args := qPasswordOther, []any{}
+	for _, begin := range known {
+		text += fmt.Sprintf(" AND substr(password_hash, 1, %d) <> $%d", len(begin), len(args)+1)
+		args = append(args, begin)
+	}
+	var hash string
+	err := s.db.one(ctx, text+" LIMIT 1", args...).Scan(&hash)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return "", fmt.Errorf("look for hashes of passwords: %w", err)
+	}
+	return hash, nil
 }
 
 func (s passwords) Exchange(ctx context.Context, userID, old, hash string) error {

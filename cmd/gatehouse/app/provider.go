@@ -47,6 +47,9 @@ func (a *App) openProvider(ctx context.Context, o Options) (*store.DB, error) {
 	if err := a.provider.Bootstrap(ctx); err != nil {
 		return nil, err
 	}
+	if err := a.provider.Pool.ExpectHashes(ctx); err != nil {
+		return nil, fmt.Errorf("measure the hashes of passwords: %w", err)
+	}
 	return db, a.keepDemoPasswords(ctx, o.DemoPasswords)
 }
 

@@ -1,6 +1,9 @@
 package storetest
 
-import "testing"
+import (
+	"slices"
+	"testing"
+)
 
 func earlierPasswords(t *testing.T, s Store) {
 	ctx := t.Context()
@@ -24,4 +27,24 @@ func earlierPasswords(t *testing.T, s Store) {
 	left, err := s.Hashes().Earlier(ctx, "u1", 9)
 	must(t, err)
 	same(t, "earlier passwords of nobody", left, []string(nil))
+}
+
+func otherHashes(t *testing.T, s Store) {
+	ctx := t.Context()
+	for id, hash := range map[string]string{"u1": "$a$1$x", "u2": "$a$2$y", "u3": "", "u4": "$b$3$z", "u5": "$A$1$x"} {
+		u := user(id, id)
+		u.PasswordHash = hash
+		must(t, s.Users().Insert(ctx, u, []string{id}))
+	}
+	var found, known []string
+	for {
+		hash, err := s.Hashes().Other(ctx, append([]string{"$a$1$"}, known...))
+		must(t, err)
+		if hash == "" {
+			break
+		}
+		found, known = append(found, hash), append(known, hash[:5])
+	}
+	slices.Sort(found)
+	same(t, "hashes of other kinds", found, []string{"$A$1$x", "$a$2$y", "$b$3$z"})
 }

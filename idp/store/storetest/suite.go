@@ -82,6 +82,7 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		{"UsersKeepTheirFields", userFields},
 		{"NamesBelongToOneUser", names},
 		{"EarlierPasswordsAreKeptInOrder", earlierPasswords},
+		{"HashesOfOtherKindsAreFound", otherHashes},
 		{"GroupsAndMembers", groups},
 		{"ManyUsersGoInTogetherOrNotAtAll", bulk},
 		{"ManyUsersAtOnceHaveOneWinner", bulkAtOnce},
