@@ -10,9 +10,13 @@ import (
 	modernc "modernc.org/sqlite"
 )
 
-// mostCompiled is how many statements a connection keeps. The texts of ours are
-// constants, fewer than that.
-const mostCompiled = 512
+// A connection keeps so many statements, of so many bytes of text each. Nearly all
+// texts are constants, fewer and shorter than that; those of an import name
+// thousands of values, which would take megabytes.
+const (
+	mostCompiled = 512
+	longest      = 4 << 10
+)
 
 // openSQLite opens a pool whose connections compile each statement once: SQLite
 // takes about as long to compile one of ours as to run it.
@@ -126,9 +130,12 @@ func (c *compiledConn) compiled(ctx context.Context, query string) (*compiledStm
 	return s, nil
 }
 
-// keepable tells whether query is one statement on rows; what changes the schema
-// or the connection runs seldom.
+// keepable tells whether query is one short statement on rows; what changes the
+// schema or the connection runs seldom.
 func keepable(query string) bool {
+	if len(query) > longest {
+		return false
+	}
 	word, _, _ := strings.Cut(strings.TrimLeft(query, " \t\n"), " ")
 	switch word {
 	case "SELECT", "INSERT", "UPDATE", "DELETE", "WITH":
