@@ -13,6 +13,7 @@ import (
 	"gatehouse/idp/pool"
 	"gatehouse/idp/risk"
 	"gatehouse/internal/audit"
+	"gatehouse/internal/opaque"
 )
 
 const (
@@ -153,7 +154,7 @@ func (a *Accounts) lower(ctx context.Context, parts ...string) error {
 // limitKey is the key of a count: what people typed does not become the text of
 // a row.
 func (a *Accounts) limitKey(parts []string) string {
-	return encode(a.digest(append([]string{"limit"}, parts...)...))
+	return opaque.Encode(a.digest(append([]string{"limit"}, parts...)...))
 }
 
 // mayWrite counts a message of one sort to one account or address, and reports
@@ -188,7 +189,7 @@ func (a *Accounts) owner(u pool.User, name string) string {
 	if u.ID != "" {
 		return u.ID
 	}
-	return "-" + encode(a.digest("nobody", pool.Canonical(name)))
+	return "-" + opaque.Encode(a.digest("nobody", pool.Canonical(name)))
 }
 
 // notice tells a person at their verified address that something has happened.

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 
 	"gatehouse/idp/pool"
+	"gatehouse/internal/opaque"
 )
 
 // Forgot sends a link to the person of that name (username, e-mail address or
@@ -67,7 +68,7 @@ func (a *Accounts) send(ctx context.Context, c Code, m Message) error {
 // goes by itself; what was sent to somebody before stays as it is.
 func (a *Accounts) pretend(ctx context.Context, c Code) error {
 	err := a.has.Journal.InTx(ctx, func(ctx context.Context) error {
-		nobody := Code{Purpose: c.Purpose, Owner: "-" + encode(a.digest("nobody", c.Owner)), Created: c.Created, Expires: c.Expires}
+		nobody := Code{Purpose: c.Purpose, Owner: "-" + opaque.Encode(a.digest("nobody", c.Owner)), Created: c.Created, Expires: c.Expires}
 		if err := a.has.Codes.Put(ctx, nobody); err != nil {
 			return err
 		}

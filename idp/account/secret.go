@@ -4,7 +4,6 @@ import (
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"math/big"
@@ -13,20 +12,14 @@ import (
 	"strings"
 
 	"gatehouse/idp/pool"
+	"gatehouse/internal/opaque"
 )
 
 // tokenLength is the length of the token of a link: 256 random bits, base64url.
 const tokenLength = 43
 
 // newToken returns 256 random bits, base64url.
-func newToken() string { return random(32) }
-
-func random(n int) string {
-	b := make([]byte, n)
-	// crypto/rand.Read never fails: it ends the program instead.
-	_, _ = rand.Read(b)
-	return encode(b)
-}
+func newToken() string { return opaque.New(32) }
 
 // newCode returns random digits, at most 18.
 func newCode(digits int) string {
@@ -138,8 +131,6 @@ func hashBrowser(secret string) []byte {
 	sum := sha256.Sum256([]byte(secret))
 	return sum[:]
 }
-
-func encode(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
 
 // newID returns a random UUID (RFC 9562, version 4).
 func newID() string {

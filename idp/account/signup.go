@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"gatehouse/idp/pool"
+	"gatehouse/internal/opaque"
 )
 
 // purposeSignUp is what the codes and links of sign-ups are bound to.
@@ -62,7 +63,7 @@ func (a *Accounts) SignUp(ctx context.Context, w Wish) (string, error) {
 	}
 	now := a.has.Now()
 	s := SignUp{
-		ID: random(16), Username: w.Username, Email: u.Email, Phone: u.Phone, Name: u.Name, Attributes: u.Attributes, PasswordHash: h,
+		ID: opaque.New(16), Username: w.Username, Email: u.Email, Phone: u.Phone, Name: u.Name, Attributes: u.Attributes, PasswordHash: h,
 		BrowserHash: hashBrowser(w.Browser), Restart: w.Restart, Created: now, Expires: now.Add(a.cfg.ConfirmWithin),
 	}
 	return s.ID, a.deliver(ctx, s, a.has.SignUps.Insert)

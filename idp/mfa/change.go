@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"gatehouse/internal/audit"
+	"gatehouse/internal/opaque"
 )
 
 // sameSecond is subtracted from the not-before of what ends when a factor is
@@ -185,7 +186,7 @@ func (f *Factors) end(ctx context.Context, userID string, notBefore time.Time, e
 // lock makes the person's state if there is none, and keeps others from changing
 // the person's factors until the transaction ends.
 func (f *Factors) lock(ctx context.Context, userID string) (State, error) {
-	return f.has.People.Lock(ctx, State{UserID: userID, Handle: random()})
+	return f.has.People.Lock(ctx, State{UserID: userID, Handle: opaque.New(32)})
 }
 
 // checkName demands a name that is safe to show: no controls, nothing that turns

@@ -6,7 +6,6 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"math/big"
@@ -14,6 +13,7 @@ import (
 	"time"
 
 	"gatehouse/internal/audit"
+	"gatehouse/internal/opaque"
 )
 
 const (
@@ -193,7 +193,7 @@ func (f *Factors) codeHashes(c SentCode, code string) []string {
 		for _, part := range []string{c.UserID, string(c.Kind), string(c.Purpose), c.Challenge, c.To, code} {
 			fmt.Fprintf(mac, "%d:%s", len(part), part)
 		}
-		all = append(all, base64.RawURLEncoding.EncodeToString(mac.Sum(nil)))
+		all = append(all, opaque.Encode(mac.Sum(nil)))
 	}
 	return all
 }
@@ -210,7 +210,7 @@ func sixDigits() (string, error) {
 // need not be hidden.
 func hash(text string) string {
 	sum := sha256.Sum256([]byte(text))
-	return base64.RawURLEncoding.EncodeToString(sum[:])
+	return opaque.Encode(sum[:])
 }
 
 // masked hides most of an address from whoever has only the password.

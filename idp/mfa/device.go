@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"gatehouse/internal/audit"
+	"gatehouse/internal/opaque"
 )
 
 const (
@@ -34,9 +35,9 @@ func (f *Factors) Remember(ctx context.Context, userID, name string) (string, De
 	if f.Remembers() == RememberOff {
 		return "", Device{}, ErrNotOffered
 	}
-	token, now := random(), f.has.Now()
+	token, now := opaque.New(32), f.has.Now()
 	d := Device{
-		ID: random()[:22], UserID: userID, Hash: hash(token), Name: deviceName(name),
+		ID: opaque.New(16), UserID: userID, Hash: hash(token), Name: deviceName(name),
 		Created: now, Used: now, Expires: now.Add(f.cfg.Devices.Lifetime),
 	}
 	err := f.has.Journal.InTx(ctx, func(ctx context.Context) error {
@@ -85,7 +86,7 @@ func (f *Factors) UseDevice(ctx context.Context, userID, token string) (string, 
 	if f.Remembers() == RememberOff || token == "" {
 		return "", Device{}, ErrNotFound
 	}
-	next := random()
+	next := opaque.New(32)
 	d, err := f.has.Devices.Rotate(ctx, Rotation{UserID: userID, Old: hash(token), New: hash(next), Now: f.has.Now()})
 	if err != nil {
 		return "", Device{}, fmt.Errorf("use device: %w", err)

@@ -2,8 +2,6 @@ package mfa
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"net/url"
@@ -276,11 +274,4 @@ func address(k Kind, who Person) string {
 		return who.Phone
 	}
 	return who.Email
-}
-
-// random returns 256 random bits in base64url.
-func random() string {
-	b := make([]byte, 32)
-	rand.Read(b)
-	return base64.RawURLEncoding.EncodeToString(b)
 }

@@ -5,11 +5,11 @@ import (
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
-	"encoding/base64"
 	"errors"
 	"fmt"
 
 	"gatehouse/internal/audit"
+	"gatehouse/internal/opaque"
 )
 
 const (
@@ -123,7 +123,7 @@ func recoveryCode() string {
 func recoveryHash(key []byte, plain string) string {
 	mac := hmac.New(sha256.New, key)
 	mac.Write([]byte(plain))
-	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
+	return opaque.Encode(mac.Sum(nil))
 }
 
 // ParseRecoveryCode returns the ten characters of a recovery code as typed: in

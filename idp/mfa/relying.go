@@ -12,6 +12,8 @@ import (
 	"github.com/go-webauthn/webauthn/protocol"
 	"github.com/go-webauthn/webauthn/protocol/webauthncose"
 	"github.com/go-webauthn/webauthn/webauthn"
+
+	"gatehouse/internal/opaque"
 )
 
 const (
@@ -115,7 +117,7 @@ func stored(userID string, key *webauthn.Credential) (Credential, error) {
 		return Credential{}, err
 	}
 	return Credential{
-		ID: base64.RawURLEncoding.EncodeToString(key.ID), UserID: userID, Data: data, Counter: key.Authenticator.SignCount,
+		ID: opaque.Encode(key.ID), UserID: userID, Data: data, Counter: key.Authenticator.SignCount,
 	}, nil
 }
 
@@ -202,7 +204,7 @@ func (f *Factors) answering(ctx context.Context, c ceremony, handle []byte) (*ho
 	var state State
 	var err error
 	if c.Kind == ceremonySignIn {
-		state, err = f.has.People.ByHandle(ctx, base64.RawURLEncoding.EncodeToString(handle))
+		state, err = f.has.People.ByHandle(ctx, opaque.Encode(handle))
 	} else {
 		state, err = f.has.People.State(ctx, c.UserID)
 	}

@@ -2,10 +2,8 @@ package signin
 
 import (
 	"context"
-	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -18,6 +16,7 @@ import (
 	"gatehouse/idp/risk"
 	"gatehouse/internal/audit"
 	"gatehouse/internal/keyring"
+	"gatehouse/internal/opaque"
 )
 
 // ErrUsed is returned for a flow that has ended in a sign-in. The Pending that
@@ -197,7 +196,7 @@ func (m *Machine) Start(ctx context.Context, browser string, address netip.Addr,
 	if wait := m.starts.Take(address, m.Now()); wait > 0 {
 		return "", &LimitedError{RetryAfter: wait}
 	}
-	id := random(16)
+	id := opaque.New(16)
 	st, err := m.first(ctx, id, ask)
 	if err != nil {
 		return "", fmt.Errorf("start sign-in: %w", err)
@@ -341,11 +340,4 @@ const sealPurpose = "sign-in flow"
 func hash(secret string) []byte {
 	sum := sha256.Sum256([]byte(secret))
 	return sum[:]
-}
-
-func random(n int) string {
-	b := make([]byte, n)
-	// crypto/rand.Read never fails: it ends the program instead.
-	_, _ = rand.Read(b)
-	return base64.RawURLEncoding.EncodeToString(b)
 }

@@ -2,14 +2,14 @@ package sso
 
 import (
 	"context"
-	"crypto/rand"
 	"crypto/sha256"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
 	"time"
+
+	"gatehouse/internal/opaque"
 )
 
 // ticketLength is the length of a ticket: 256 bits in base64url without padding.
@@ -111,9 +111,9 @@ type Start struct {
 // hands to the browser. Call it inside the transaction of the sign-in.
 func (k *Keeper) Begin(ctx context.Context, start Start) (Session, string, error) {
 	now := k.now()
-	ticket := random(32)
+	ticket := opaque.New(32)
 	s := Session{
-		ID: random(16), TicketHash: hash(ticket), UserID: start.UserID, AuthTime: start.AuthTime,
+		ID: opaque.New(16), TicketHash: hash(ticket), UserID: start.UserID, AuthTime: start.AuthTime,
 		Created: now, Seen: now, Expires: now.Add(k.cfg.Lifetime), AMR: start.AMR, IP: start.IP,
 		UserAgent: start.UserAgent[:min(len(start.UserAgent), maxUserAgent)],
 	}
@@ -151,11 +151,4 @@ func IsNone(err error) bool { return errors.Is(err, ErrNotFound) }
 func hash(ticket string) []byte {
 	sum := sha256.Sum256([]byte(ticket))
 	return sum[:]
-}
-
-func random(n int) string {
-	b := make([]byte, n)
-	// crypto/rand.Read never fails: it ends the program instead.
-	_, _ = rand.Read(b)
-	return base64.RawURLEncoding.EncodeToString(b)
 }

@@ -2,13 +2,13 @@ package ui
 
 import (
 	"cmp"
-	"crypto/rand"
-	"encoding/base64"
 	"net/http"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"gatehouse/internal/opaque"
 )
 
 // maxFlows is how many sign-in pages one browser may have open. More cookies
@@ -20,12 +20,7 @@ const nameLength = 8
 
 // NewBrowserSecret returns 128 random bits, base64url: what tells the browser
 // that begins a flow from all others. It says nothing of who sits before it.
-func NewBrowserSecret() string {
-	var b [16]byte
-	// crypto/rand.Read never fails: it ends the program instead.
-	_, _ = rand.Read(b[:])
-	return base64.RawURLEncoding.EncodeToString(b[:])
-}
+func NewBrowserSecret() string { return opaque.New(16) }
 
 // RememberFlow gives the browser the secret of a flow, in a cookie of the
 // flow's own: tabs that begin at once in a fresh browser would overwrite one

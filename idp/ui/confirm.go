@@ -2,13 +2,13 @@ package ui
 
 import (
 	"crypto/sha256"
-	"encoding/base64"
 	"errors"
 	"net/http"
 	"net/url"
 
 	"gatehouse/idp/account"
 	"gatehouse/internal/httpx"
+	"gatehouse/internal/opaque"
 )
 
 // waiting is a sign-up that somebody has come to confirm.
@@ -203,7 +203,7 @@ func confirmStep(c waiting) string {
 // linkID is the id under which a browser that follows a link gets a secret.
 func linkID(token string) string {
 	sum := sha256.Sum256([]byte(token))
-	return base64.RawURLEncoding.EncodeToString(sum[:])
+	return opaque.Encode(sum[:])
 }
 
 // linkSecret returns the secret of a browser that follows a link, and gives it

@@ -3,10 +3,10 @@ package ui
 import (
 	"crypto/hmac"
 	"crypto/sha256"
-	"encoding/base64"
 	"net/http"
 
 	"gatehouse/internal/httpx"
+	"gatehouse/internal/opaque"
 )
 
 // tokenField is the form field that holds the form token.
@@ -19,7 +19,7 @@ const tokenField = "form_token"
 func (p *Pages) token(secret, step string) string {
 	mac := hmac.New(sha256.New, p.deps.FormKey)
 	mac.Write([]byte(secret + "\n" + step))
-	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
+	return opaque.Encode(mac.Sum(nil))
 }
 
 // readForm reads a form of one of our pages after the browser has said that it
