@@ -26,5 +26,7 @@ func (p *Provider) accountTable(routes map[string]route, page func(func(http.Res
 		ui.PathSessions:       form(p.pages.Sessions, p.pages.EndSessions),
 		ui.PathDelete:         form(p.pages.Leave, p.pages.Left),
 		ui.PathChangePassword: {"GET": page(p.pages.ToPassword), "HEAD": page(p.pages.ToPassword)},
+		// A look at it, such as a reload, begins again.
+		ui.PathForgotCode: form(p.pages.Forgot, p.pages.ResetByCode),
 	})
 }

@@ -91,23 +91,12 @@ func (c *Config) Check(r *conf.Report) {
 	c.Pool.Check(r)
 	c.MFA.CheckSenders(r, c.sendable()...)
 	c.Account.Check(r, c.Pool, c.accountChannels())
-	c.checkMailbox(r)
+	c.checkRecovery(r)
 	if c.Admin != nil {
 		c.Admin.Check(r)
 	}
 	c.Bootstrap.checkAttributes(r, pool.NewSchema(c.Pool))
 	c.Bootstrap.check(r, c)
-}
-
-// checkMailbox warns of second factors that are none: whoever reads a person's mail
-// has a new password by one message, and the code to it by the next.
-func (c *Config) checkMailbox(r *conf.Report) {
-	i := slices.Index(c.MFA.Factors, mfa.Email)
-	if i < 0 || c.MFA.Mode == mfa.Off || c.Mail == nil || !slices.Contains(c.Account.Recovery, account.Email) {
-		return
-	}
-	r.Warnf(&c.MFA.Factors[i], "email is a second factor, and the way back into an account as well (idp.account.recovery)\n"+
-		"Whoever reads somebody's mail needs nothing else to sign in. Leave email out of the one or of the other.")
 }
 
 // accountChannels are the ways to reach people that are configured.
@@ -120,6 +109,31 @@ func (c *Config) accountChannels() []account.Channel {
 		all = append(all, account.Phone)
 	}
 	return all
+}
+
+// checkRecovery reports second factors that close the way back to a password:
+// whoever holds the one mailbox or phone would have both.
+func (c *Config) checkRecovery(r *conf.Report) {
+	var ways []mfa.Kind
+	for _, channel := range c.Account.Recovery {
+		if slices.Contains(c.accountChannels(), channel) {
+			ways = append(ways, factorOver[channel])
+		}
+	}
+	stuck := c.MFA.Mode == mfa.Required && len(ways) > 0
+	for i, kind := range c.MFA.Factors {
+		if kind == mfa.Recovery {
+			continue
+		}
+		if c.MFA.Mode != mfa.Off && slices.Contains(ways, kind) {
+			r.Warnf(&c.MFA.Factors[i], "%s is a second factor, and the way back into an account as well (idp.account.recovery)\n"+
+				"Who sets it up is sent no new password that way, since one mailbox or phone would be both factors.", kind)
+		}
+		stuck = stuck && !slices.ContainsFunc(ways, func(way mfa.Kind) bool { return way != kind })
+	}
+	if stuck {
+		r.Errorf(&c.Account.Recovery, "idp.account.recovery reaches nobody: everybody needs a second factor, and the only one goes the same way")
+	}
 }
 
 // checkIssuer demands the one spelling of an issuer: clients compare it byte by

@@ -5,6 +5,7 @@ import (
 	"net/url"
 
 	"gatehouse/idp/account"
+	"gatehouse/idp/mfa"
 	"gatehouse/idp/notify"
 	"gatehouse/idp/store"
 	"gatehouse/idp/ui"
@@ -19,8 +20,8 @@ func newAccounts(cfg *Config, d Deps, domain *Domain) *account.Accounts {
 	return account.New(cfg.Account, account.Parts{
 		Pool: domain.Pool, Hasher: domain.Hasher, SignUps: d.DB.SignUps(), Unconfirmed: d.DB.Unconfirmed(), Codes: d.DB.AccountCodes(),
 		Limits: d.DB.AccountLimits(), Journal: d.DB, Messenger: messages{outbox: domain.Outbox, db: d.DB, issuer: cfg.Issuer},
-		Guard: domain.guard,
-		Key:   d.Sealer.Derive(accountKeyPurpose, 32), Held: func() [][]byte { return d.Sealer.DeriveAll(accountKeyPurpose, 32) },
+		Guard: domain.guard, Factors: sentFactors{domain.Factors},
+		Key: d.Sealer.Derive(accountKeyPurpose, 32), Held: func() [][]byte { return d.Sealer.DeriveAll(accountKeyPurpose, 32) },
 		Now: d.Now,
 	})
 }
@@ -79,3 +80,24 @@ func (m messages) Send(ctx context.Context, v account.Message) error {
 
 // Pretend implements account.Messenger.
 func (m messages) Pretend(ctx context.Context) error { return m.db.PretendMessage(ctx) }
+
+// sentFactors tells over which channels codes of people's second factors go.
+type sentFactors struct{ factors *mfa.Factors }
+
+// Over implements account.Factors.
+func (s sentFactors) Over(ctx context.Context, userID string) ([]account.Channel, error) {
+	set, err := s.factors.Of(ctx, userID)
+	if err != nil {
+		return nil, err
+	}
+	var all []account.Channel
+	for channel, kind := range factorOver {
+		if set.Has(kind) {
+			all = append(all, channel)
+		}
+	}
+	return all, nil
+}
+
+// factorOver is the second factor whose codes go over a channel.
+var factorOver = map[account.Channel]mfa.Kind{account.Email: mfa.Email, account.Phone: mfa.SMS}

@@ -29,10 +29,10 @@ const (
 	// the same address.
 	codeDigits    = 6
 	contactDigits = 8
-	// resetTries and resetCodes bound the six digits that reset a password
-	// (Cognito's): answers to one code, and codes in resetWindow.
-	resetTries  = 3
-	resetCodes  = 3
+	// resetDigits is as long: whoever has a list of names may try for each of them.
+	// Five answers to each of resetCodes in resetWindow are 25 of a hundred million.
+	resetDigits = 8
+	resetCodes  = 5
 	resetWindow = 24 * time.Hour
 	// contactTries is how many codes to new addresses a person may try in an
 	// hour, however many were sent.
@@ -51,6 +51,13 @@ const (
 	hour  = time.Hour
 )
 
+// Factors tells of people's second factors.
+type Factors interface {
+	// Over returns the channels over which codes of a second factor go to that user;
+	// none for a stranger, for the same work.
+	Over(ctx context.Context, userID string) ([]Channel, error)
+}
+
 // Parts are what Accounts is made of. Only Now may be nil.
 type Parts struct {
 	Pool        *pool.Pool
@@ -63,7 +70,8 @@ type Parts struct {
 	Messenger   Messenger
 	// Guard bounds guesses at the password of somebody who is signed in; it is that
 	// of signing in.
-	Guard *risk.Guard
+	Guard   *risk.Guard
+	Factors Factors
 	// Key is the key of all HMACs that are made here: 32 bytes, used for nothing
 	// else. It stays what it is, or counts would begin anew.
 	Key []byte
@@ -91,12 +99,6 @@ func New(cfg Config, p Parts) *Accounts {
 // SignUpOpen tells whether people may sign up.
 func (a *Accounts) SignUpOpen() bool { return a.cfg.SignUp == Open }
 
-// RecoveryOpen tells whether a page may send links to people who have forgotten
-// their password.
-func (a *Accounts) RecoveryOpen() bool {
-	return slices.Contains(a.cfg.Recovery, Email) && a.has.Messenger.Has(Email)
-}
-
 // DeleteOpen tells whether people may delete their own account.
 func (a *Accounts) DeleteOpen() bool { return a.cfg.Delete }
 
@@ -105,6 +107,10 @@ func (a *Accounts) Can(c Channel) bool { return a.has.Messenger.Has(c) }
 
 // ConfirmWithin is how long a sign-up waits for its confirmation.
 func (a *Accounts) ConfirmWithin() time.Duration { return a.cfg.ConfirmWithin }
+
+// ResetWithin is how long what people are sent works who have forgotten their
+// password.
+func (a *Accounts) ResetWithin() time.Duration { return a.cfg.ResetWithin }
 
 // Attributes returns what people may write of themselves on the provider's pages.
 func (a *Accounts) Attributes() []string { return slices.Clone(a.cfg.Attributes) }
@@ -192,12 +198,19 @@ func (a *Accounts) owner(u pool.User, name string) string {
 	return "-" + opaque.Encode(a.digest("nobody", pool.Canonical(name)))
 }
 
-// notice tells a person at their verified address that something has happened.
+// notice tells a person at their verified address that something has happened; who
+// has none hears of a new password at their number.
 func (a *Accounts) notice(ctx context.Context, u pool.User, kind Kind) error {
-	if u.Email == "" || !u.EmailVerified || !a.has.Messenger.Has(Email) {
+	m := Message{Kind: kind, UserID: u.ID, Username: u.Username}
+	switch {
+	case u.Email != "" && u.EmailVerified && a.has.Messenger.Has(Email):
+		m.Channel, m.To = Email, u.Email
+	case kind == PasswordChanged && u.Phone != "" && u.PhoneVerified && a.has.Messenger.Has(Phone):
+		m.Channel, m.To = Phone, u.Phone
+	default:
 		return nil
 	}
-	return a.has.Messenger.Send(ctx, Message{Kind: kind, Channel: Email, To: u.Email, UserID: u.ID, Username: u.Username})
+	return a.has.Messenger.Send(ctx, m)
 }
 
 // get returns the user with that id, or the zero User when there is none.

@@ -29,8 +29,8 @@ type Config struct {
 	// ConfirmWithin is how long a sign-up waits for its confirmation, 10m to
 	// 72h. It reserves nothing. Default 24h.
 	ConfirmWithin time.Duration `yaml:"confirm_within"`
-	// ResetWithin is how long the link in a mail about a forgotten password
-	// works, 1m to 24h. Default 15m.
+	// ResetWithin is how long the link or the code for somebody who has forgotten
+	// the password works, 1m to 24h. Default 15m.
 	ResetWithin time.Duration `yaml:"reset_within"`
 	// VerifyWithin is how long the code to a new e-mail address or phone number
 	// works, 10m to 72h. Default 24h.
@@ -39,8 +39,9 @@ type Config struct {
 	// Default 168h.
 	InviteWithin time.Duration `yaml:"invite_within"`
 	// Recovery says how people get back who have forgotten their password: by a
-	// link, which goes by email. An empty list offers nothing. Default email,
-	// where mail can be sent.
+	// link, which goes by email, or by a code, which goes by phone. The first that
+	// the person has verified is used, but none that brings codes of their second
+	// factor. An empty list offers nothing. Default email, where mail can be sent.
 	Recovery []Channel `yaml:"recovery"`
 	// Delete lets people delete their own account. Default true.
 	Delete bool `yaml:"delete"`
@@ -108,8 +109,12 @@ func (c *Config) Check(r *conf.Report, people pool.Config, can []Channel) {
 func (c *Config) checkRecovery(r *conf.Report, can []Channel) {
 	for i, channel := range c.Recovery {
 		switch {
-		case channel != Email:
-			r.Errorf(&c.Recovery[i], "idp.account.recovery names %q, want email: no page takes codes sent elsewhere", channel)
+		case channel != Email && channel != Phone:
+			r.Errorf(&c.Recovery[i], "idp.account.recovery names %q, want email or phone", channel)
+		case slices.Contains(c.Recovery[:i], channel):
+			r.Errorf(&c.Recovery[i], "idp.account.recovery names %s twice", channel)
+		case channel == Phone && !slices.Contains(can, Phone):
+			r.Errorf(&c.Recovery[i], "idp.account.recovery: phone needs idp.sms, for the codes that are sent")
 		case r.Has(&c.Recovery) && !slices.Contains(can, channel):
 			r.Warnf(&c.Recovery[i], "nothing goes out by email, since there is no idp.mail")
 		}

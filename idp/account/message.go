@@ -21,7 +21,7 @@ type Kind string
 const (
 	ConfirmSignUp        Kind = "confirm_sign_up"        // Code and, by e-mail, Token
 	AlreadyRegistered    Kind = "already_registered"     // to the owner of an address that somebody asked for
-	ResetPassword        Kind = "reset_password"         // Token or Code
+	ResetPassword        Kind = "reset_password"         // Token by e-mail, Code by phone
 	PasswordChanged      Kind = "password_changed"       // notice
 	ConfirmEmail         Kind = "confirm_email"          // Code, to the new address
 	EmailChangeRequested Kind = "email_change_requested" // notice to the old address; New
@@ -39,7 +39,8 @@ type Message struct {
 	To string
 	// UserID and Username are whom it is about, "" for nobody yet.
 	UserID, Username string
-	// Code is six digits, or eight to a new address, Token what a link carries; "" for none.
+	// Code is six digits, or eight to a new address or for a new password, Token what
+	// a link carries; "" for none.
 	Code, Token string
 	// Old and New are e-mail addresses.
 	Old, New string

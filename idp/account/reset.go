@@ -3,87 +3,15 @@ package account
 import (
 	"context"
 	"fmt"
-	"net/netip"
+	"slices"
 
 	"gatehouse/idp/pool"
-	"gatehouse/internal/opaque"
 )
-
-// Forgot sends a link to the person of that name (username, e-mail address or
-// phone number) who has forgotten the password. It does the same work and returns
-// nil whether there is such a person or not, whether they can be reached, and
-// however often it was asked before. A second link ends the first. ErrClosed, a
-// *LimitedError for the network.
-func (a *Accounts) Forgot(ctx context.Context, name string, from netip.Addr) error {
-	if !a.RecoveryOpen() {
-		return ErrClosed
-	}
-	if err := a.network(ctx, "reset", from); err != nil {
-		return err
-	}
-	u, err := a.find(ctx, name)
-	if err != nil {
-		return err
-	}
-	owner := a.owner(u, name)
-	early, err := a.early(ctx, "reset", owner)
-	if err != nil {
-		return err
-	}
-	// What is too early is not sent and counts elsewhere, for the same work: whoever
-	// asks five times in a second must not keep the person from a link for an hour.
-	sort := "reset"
-	if early {
-		sort = "reset too early"
-	}
-	may, err := a.mayWrite(ctx, sort, owner)
-	if err != nil {
-		return err
-	}
-	token := newToken()
-	now := a.has.Now()
-	c := Code{Purpose: ForReset, Owner: owner, LinkHash: a.hashLink(ForReset, token), Bound: a.bind(ForReset, u), Created: now, Expires: now.Add(a.cfg.ResetWithin)}
-	m := Message{Kind: ResetPassword, Channel: Email, To: u.Email, UserID: u.ID, Username: u.Username, Token: token, Expires: c.Expires}
-	if early || !may || !u.Enabled || !u.EmailVerified {
-		return a.pretend(ctx, c)
-	}
-	return a.send(ctx, c, m)
-}
-
-// send keeps a code and sends it, both or neither.
-func (a *Accounts) send(ctx context.Context, c Code, m Message) error {
-	err := a.has.Journal.InTx(ctx, func(ctx context.Context) error {
-		if err := a.has.Codes.Put(ctx, c); err != nil {
-			return err
-		}
-		return a.has.Messenger.Send(ctx, m)
-	})
-	if err != nil {
-		return fmt.Errorf("send %s: %w", c.Purpose, err)
-	}
-	return nil
-}
-
-// pretend is as much work as send. What it leaves is nobody's, opens nothing and
-// goes by itself; what was sent to somebody before stays as it is.
-func (a *Accounts) pretend(ctx context.Context, c Code) error {
-	err := a.has.Journal.InTx(ctx, func(ctx context.Context) error {
-		nobody := Code{Purpose: c.Purpose, Owner: "-" + opaque.Encode(a.digest("nobody", c.Owner)), Created: c.Created, Expires: c.Expires}
-		if err := a.has.Codes.Put(ctx, nobody); err != nil {
-			return err
-		}
-		return a.has.Messenger.Pretend(ctx)
-	})
-	if err != nil {
-		return fmt.Errorf("send %s: %w", c.Purpose, err)
-	}
-	return nil
-}
 
 // CheckReset returns whose password the link with that token can set, or ErrLink.
 // It changes nothing.
 func (a *Accounts) CheckReset(ctx context.Context, token string) (pool.User, error) {
-	if !a.RecoveryOpen() {
+	if !a.RecoversBy(Email) {
 		return pool.User{}, ErrLink
 	}
 	_, u, err := a.link(ctx, ForReset, token)
@@ -94,7 +22,7 @@ func (a *Accounts) CheckReset(ctx context.Context, token string) (pool.User, err
 // every session of the person and tells them. Second factors stay. ErrLink,
 // password.ErrBusy, and pool.ErrInvalid for the password.
 func (a *Accounts) Reset(ctx context.Context, token, pass string) error {
-	if !a.RecoveryOpen() {
+	if !a.RecoversBy(Email) {
 		return ErrLink
 	}
 	c, u, err := a.link(ctx, ForReset, token)
@@ -132,7 +60,28 @@ func (a *Accounts) stillBound(ctx context.Context, c Code, refusal error) (pool.
 	if !u.Enabled || !a.bound(c, u) {
 		return pool.User{}, refusal
 	}
+	barred, err := a.barred(ctx, c)
+	if barred {
+		err = refusal
+	}
+	if err != nil {
+		return pool.User{}, err
+	}
 	return u, nil
+}
+
+// barred tells whether a new password went over a channel that brings codes of a
+// second factor by now.
+func (a *Accounts) barred(ctx context.Context, c Code) (bool, error) {
+	channel, resets := map[Purpose]Channel{ForReset: Email, ForResetCode: Phone}[c.Purpose]
+	if !resets {
+		return false, nil
+	}
+	taken, err := a.has.Factors.Over(ctx, c.Owner)
+	if err != nil {
+		return false, fmt.Errorf("read factors: %w", err)
+	}
+	return slices.Contains(taken, channel), nil
 }
 
 // choose consumes c and sets the password, unless the account has changed.

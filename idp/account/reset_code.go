@@ -2,93 +2,84 @@ package account
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
-	"slices"
 
-	"gatehouse/idp/pool"
+	"gatehouse/internal/opaque"
 )
 
-// SendResetCode is Forgot for programs that take six digits: at most three codes
-// a day go to one account, by the first channel of the configuration that the
-// person has verified.
-func (a *Accounts) SendResetCode(ctx context.Context, name string, from netip.Addr) error {
-	if !a.codesOpen() {
-		return ErrClosed
-	}
-	if err := a.network(ctx, "reset", from); err != nil {
-		return err
-	}
-	u, err := a.find(ctx, name)
-	if err != nil {
-		return err
-	}
-	owner := a.owner(u, name)
-	n, _, err := a.raise(ctx, resetWindow, "message", "reset-code", owner)
-	if err != nil {
-		return err
-	}
-	code := newCode(codeDigits)
-	channel, to := a.reach(u)
-	now := a.has.Now()
-	c := Code{
-		Purpose: ForResetCode, Owner: owner, CodeHash: a.hashCode(proof{ForResetCode, owner, "", code}), Bound: a.bind(ForResetCode, u),
-		Created: now, Expires: now.Add(a.cfg.ResetWithin),
-	}
-	if n > resetCodes || !u.Enabled || to == "" {
-		return a.pretend(ctx, c)
-	}
-	return a.send(ctx, c, Message{Kind: ResetPassword, Channel: channel, To: to, UserID: u.ID, Username: u.Username, Code: code, Expires: c.Expires})
+// ByCode is what somebody comes back with who was sent a code by phone.
+type ByCode struct {
+	// Name and Browser are those of the Forgotten. The name may be another of the
+	// same account.
+	Name, Browser string
+	// Code is eight digits, as they were typed.
+	Code string
+	// Password is the new one.
+	Password string
+	From     netip.Addr
 }
 
-// codesOpen tells whether codes can be sent to people who have forgotten their
-// password.
-func (a *Accounts) codesOpen() bool { return slices.ContainsFunc(a.cfg.Recovery, a.has.Messenger.Has) }
-
-// reach returns where a person who has forgotten the password is told; "" for
-// nowhere.
-func (a *Accounts) reach(u pool.User) (Channel, string) {
-	for _, channel := range a.cfg.Recovery {
-		switch {
-		case !a.has.Messenger.Has(channel):
-		case channel == Email && u.EmailVerified:
-			return channel, u.Email
-		case channel == Phone && u.PhoneVerified:
-			return channel, u.Phone
-		}
-	}
-	return "", ""
-}
-
-// ResetByCode sets a new password with a code of SendResetCode, which takes three
-// answers and works once. ErrWrongCode, also for a stranger; ErrClosed, a
-// *LimitedError for the network, password.ErrBusy, and pool.ErrInvalid for the
-// password.
-func (a *Accounts) ResetByCode(ctx context.Context, name, code, pass string, from netip.Addr) error {
-	if !a.codesOpen() {
+// ResetByCode sets a new password with a code, which takes five answers and works
+// once, in the browser that asked for it; ends every session of the person and
+// tells them. Second factors stay. ErrWrongCode is the one answer to a code that is
+// wrong, used, expired, tried too often or another browser's, and to a stranger's;
+// ErrClosed, a *LimitedError for the network, password.ErrBusy, and a *FieldError
+// for the password.
+func (a *Accounts) ResetByCode(ctx context.Context, q ByCode) error {
+	if !a.RecoversBy(Phone) {
 		return ErrClosed
 	}
-	if err := a.network(ctx, "reset-code", from); err != nil {
+	if q.Browser == "" {
+		return ErrWrongCode
+	}
+	if err := a.network(ctx, "reset-code", q.From); err != nil {
 		return err
 	}
-	u, err := a.find(ctx, name)
+	u, err := a.find(ctx, q.Name)
 	if err != nil {
 		return err
 	}
-	owner := a.owner(u, name)
-	c, err := a.has.Codes.CountTry(ctx, ForResetCode, owner)
+	owner := a.owner(u, q.Name)
+	c, err := a.countAnswer(ctx, owner, hashAsked(owner, q.Browser))
 	if err != nil {
-		return fmt.Errorf("count try: %w", err)
+		return err
 	}
-	if c.Tries > resetTries || !a.proves(proof{ForResetCode, owner, "", code}, c.CodeHash) {
+	if c.Tries > codeTries || !a.proves(proof{ForResetCode, owner, q.Browser, q.Code}, c.CodeHash) {
 		return ErrWrongCode
 	}
 	if u, err = a.stillBound(ctx, c, ErrWrongCode); err != nil {
 		return err
 	}
-	h, err := a.hash(ctx, u, pass)
+	// Hash before the transaction: it takes long and the store has one writer.
+	h, err := a.hash(ctx, u, q.Password)
 	if err != nil {
 		return err
 	}
 	return a.choose(ctx, c, h, ErrWrongCode)
+}
+
+// countAnswer counts an answer to the code that a browser asked for, and returns
+// it. An answer from elsewhere cannot be right, so it is counted as nobody's, for
+// the same work: or whoever knows a name could use up the answers of its person.
+func (a *Accounts) countAnswer(ctx context.Context, owner string, asked []byte) (Code, error) {
+	c, err := a.has.Codes.FindLink(ctx, ForResetCode, asked)
+	if errors.Is(err, ErrLink) {
+		c.Owner, err = "-"+opaque.Encode(a.digest("nobody", owner)), nil
+	}
+	if err != nil {
+		return Code{}, fmt.Errorf("find code: %w", err)
+	}
+	if c, err = a.has.Codes.CountTry(ctx, ForResetCode, c.Owner); err != nil {
+		return Code{}, fmt.Errorf("count try: %w", err)
+	}
+	return c, nil
+}
+
+// hashAsked is what a code is found by: whose it is, and which browser asked. The
+// secret of a browser cannot be guessed, so it needs no key: one look finds it
+// under whichever key the code was made, and a stranger's costs no more.
+func hashAsked(owner, browser string) []byte {
+	return hashBrowser("asked " + owner + "\n" + browser)
 }

@@ -16,7 +16,7 @@ import (
 
 func (w *world) forgot(name string) {
 	w.t.Helper()
-	w.must(w.acc.Forgot(w.t.Context(), name, here))
+	w.must(w.acc.Forgot(w.t.Context(), asks(name)))
 }
 
 // link asks for a link for alice and returns its token.
@@ -63,11 +63,12 @@ func TestTokensAreNotInTheStore(t *testing.T) {
 	sent := &memory{}
 	plain := account.New(w.cfg, account.Parts{
 		Pool: w.pool, Hasher: w.hasher, Codes: w.db.AccountCodes(), SignUps: w.db.SignUps(), Limits: w.db.AccountLimits(), Journal: w.db,
-		Messenger: sent, Key: []byte("k"), Held: func() [][]byte { return nil }, Now: w.clock.Now,
+		Messenger: sent, Factors: w.over, Key: []byte("k"), Held: none, Now: w.clock.Now,
 	})
 	ctx := t.Context()
-	w.must(plain.Forgot(ctx, "alice", here))
-	w.must(plain.SendResetCode(ctx, "alice", here))
+	w.must(plain.Forgot(ctx, asks("alice")))
+	w.tel()
+	w.must(plain.Forgot(ctx, asks("tel")))
 	_, err := plain.SignUp(ctx, wish("dana"))
 	w.must(err)
 	for _, m := range sent.all {
@@ -203,7 +204,9 @@ func TestNetworkAsksSoOftenOnly(t *testing.T) {
 	w := newWorld(t, func(c *account.Config, _ *pool.Config) { c.NetworkPerHour = 3 })
 	ctx := t.Context()
 	var limited *account.LimitedError
-	ask := func(from string) error { return w.acc.Forgot(ctx, "x", netip.MustParseAddr(from)) }
+	ask := func(from string) error {
+		return w.acc.Forgot(ctx, account.Forgotten{Name: "x", Browser: browser, From: netip.MustParseAddr(from)})
+	}
 	for range 3 {
 		w.must(ask("2001:db8::1"))
 	}
@@ -232,71 +235,6 @@ func TestResetRequiredEndsWithTheReset(t *testing.T) {
 	}
 }
 
-func TestResetByCode(t *testing.T) {
-	w := newWorld(t)
-	ctx := t.Context()
-	w.alice()
-	w.events()
-	send := func() map[string]string {
-		t.Helper()
-		w.must(w.acc.SendResetCode(ctx, "alice", here))
-		return w.only(account.ResetPassword)
-	}
-	try := func(name, code string) error { return w.acc.ResetByCode(ctx, name, code, "a new long password", here) }
-	first := send()
-	if len(first["code"]) != 6 || first["token"] != "" {
-		t.Fatalf("message = %v", first)
-	}
-	for range 3 {
-		w.want("wrong code", try("alice", wrong(first["code"])), account.ErrWrongCode)
-	}
-	w.open() // a restart gives no tries
-	w.want("right code after three tries", try("alice", first["code"]), account.ErrWrongCode)
-	w.want("stranger", try("stranger", first["code"]), account.ErrWrongCode)
-	second := send()
-	w.want("the first code after the second", try("alice", wrong(second["code"])), account.ErrWrongCode)
-	w.must(try("alice", second["code"][:3]+" "+second["code"][3:]+"\n"))
-	w.only(account.PasswordChanged)
-	w.want("second use", try("alice", second["code"]), account.ErrWrongCode)
-	third := send()
-	w.clock.Forward(15 * minute)
-	w.want("expired", try("alice", third["code"]), account.ErrWrongCode)
-	w.must(w.acc.SendResetCode(ctx, "alice", here))
-	w.none("a fourth code in a day")
-	w.clock.Forward(24 * time.Hour)
-	send()
-}
-
-func TestResetCodeGoesWhereSomebodyIsReached(t *testing.T) {
-	w := newWorld(t)
-	ctx := t.Context()
-	w.add(pool.NewUser{Username: "tel", Phone: "+41791234567", PhoneVerified: true, Email: "tel@example.com", Password: pass})
-	w.events()
-	w.must(w.acc.SendResetCode(ctx, "tel", here))
-	m := w.only(account.ResetPassword)
-	if m["channel"] != "phone" || m["to"] != "+41791234567" {
-		t.Errorf("message = %v", m)
-	}
-	w.forgot("tel")
-	w.none("a link by text message")
-	stranger := w.work(func() { w.must(w.acc.SendResetCode(ctx, "stranger", here)) })
-	w.add(pool.NewUser{Username: "two", Email: "two@example.com", EmailVerified: true, Password: pass})
-	if known := w.work(func() { w.must(w.acc.SendResetCode(ctx, "two", here)) }); known != stranger {
-		t.Errorf("a known person costs %v, a stranger %v", known, stranger)
-	}
-}
-
-func TestFiftyGuessesAreThree(t *testing.T) {
-	w := newWorld(t)
-	ctx := t.Context()
-	w.alice()
-	w.events()
-	w.must(w.acc.SendResetCode(ctx, "alice", here))
-	code := w.only(account.ResetPassword)["code"]
-	w.fifty(func() error { return w.acc.ResetByCode(ctx, "alice", wrong(code), "a new long password", here) }, account.ErrWrongCode)
-	w.want("the right code after fifty guesses", w.acc.ResetByCode(ctx, "alice", code, "a new long password", here), account.ErrWrongCode)
-}
-
 // T232: whatever somebody is called, the messages to them are counted together.
 func TestSpellingsOfANameAreOneAccount(t *testing.T) {
 	w := newWorld(t)
@@ -318,10 +256,10 @@ func TestHastyQuestionsDoNotUseUpTheLinks(t *testing.T) {
 	w.alice()
 	w.events()
 	for range 10 {
-		w.must(w.acc.Forgot(t.Context(), "alice", here))
+		w.must(w.acc.Forgot(t.Context(), asks("alice")))
 	}
 	w.only(account.ResetPassword)
 	w.clock.Forward(2 * minute)
-	w.must(w.acc.Forgot(t.Context(), "alice@example.com", here))
+	w.must(w.acc.Forgot(t.Context(), asks("alice@example.com")))
 	w.only(account.ResetPassword)
 }

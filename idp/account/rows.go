@@ -11,7 +11,7 @@ type Purpose string
 // The purposes.
 const (
 	ForReset     Purpose = "reset"      // a link to choose a new password
-	ForResetCode Purpose = "reset-code" // six digits for the same, for programs
+	ForResetCode Purpose = "reset-code" // eight digits to a phone, for the same
 	ForEmail     Purpose = "email"      // eight digits to a new e-mail address
 	ForPhone     Purpose = "phone"      // eight digits to a new number
 	ForInvite    Purpose = "invite"     // a link to set up an account
@@ -23,7 +23,8 @@ type Code struct {
 	Purpose Purpose
 	// Owner is the id of a user, or names nobody.
 	Owner string
-	// CodeHash and LinkHash are HMACs of what was sent; nil for none.
+	// CodeHash and LinkHash are HMACs of what was sent; nil for none. A ForResetCode
+	// has a LinkHash of the browser that asked.
 	CodeHash, LinkHash []byte
 	// Target is the address or number that it proves, "" for none.
 	Target string

@@ -64,6 +64,20 @@ func (c *counted) Count(ctx context.Context, t risk.Try) (time.Duration, error) 
 	return c.Tries.Count(ctx, t)
 }
 
+// none is no further key.
+func none() [][]byte { return nil }
+
+// factors are the channels of people's second factors, by their id.
+type factors map[string][]account.Channel
+
+func (f factors) Over(_ context.Context, userID string) ([]account.Channel, error) {
+	return f[userID], nil
+}
+
+func asks(name string) account.Forgotten {
+	return account.Forgotten{Name: name, Browser: browser, From: here}
+}
+
 type world struct {
 	t      *testing.T
 	db     *store.DB
@@ -72,6 +86,7 @@ type world struct {
 	pool   *pool.Pool
 	post   *post
 	tries  *counted
+	over   factors
 	cfg    account.Config
 	acc    *account.Accounts
 	read   int
@@ -95,7 +110,7 @@ func newWorld(t *testing.T, edit ...func(*account.Config, *pool.Config)) *world 
 		Hasher: w.hasher, Schema: pool.NewSchema(people), SignInWith: people.SignInWith, Now: w.clock.Now,
 	})
 	w.post = &post{db: w.db, only: []account.Channel{account.Email, account.Phone}}
-	w.tries = &counted{Tries: w.db.Tries()}
+	w.tries, w.over = &counted{Tries: w.db.Tries()}, factors{}
 	w.open()
 	return w
 }
@@ -105,7 +120,8 @@ func (w *world) open() {
 	bounds := risk.Limits{AccountTries: 5, MaxWait: time.Hour, AddressTries: 1000, AddressWindow: time.Hour}
 	w.acc = account.New(w.cfg, account.Parts{
 		Pool: w.pool, Hasher: w.hasher, SignUps: w.db.SignUps(), Unconfirmed: w.db.Unconfirmed(), Codes: w.db.AccountCodes(),
-		Limits: w.db.AccountLimits(), Journal: w.db, Messenger: w.post, Guard: risk.New(bounds, w.tries, w.clock.Now), Key: []byte("0123456789abcdef0123456789abcdef"), Held: func() [][]byte { return nil },
+		Limits: w.db.AccountLimits(), Journal: w.db, Messenger: w.post, Guard: risk.New(bounds, w.tries, w.clock.Now), Factors: w.over,
+		Key: []byte("0123456789abcdef0123456789abcdef"), Held: none,
 		Now: w.clock.Now,
 	})
 }

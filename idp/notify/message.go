@@ -89,7 +89,7 @@ var kinds = map[Kind]kind{
 	ConfirmSignUp:        {channels: byMail, need: codeOrLink, stranger: true},
 	AlreadyRegistered:    {channels: byBoth},
 	ResetPassword:        {channels: byBoth, need: codeOrLink},
-	PasswordChanged:      {channels: byMail},
+	PasswordChanged:      {channels: byBoth},
 	ConfirmEmail:         {channels: byMail, need: codeOrLink, stranger: true},
 	EmailChangeRequested: {channels: byMail},
 	EmailChanged:         {channels: byMail},

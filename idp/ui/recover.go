@@ -13,9 +13,10 @@ import (
 
 // Paths of the ways back into an account, below the issuer's.
 const (
-	PathForgot = "/forgot"
-	PathReset  = "/reset"
-	PathInvite = "/invite"
+	PathForgot     = "/forgot"
+	PathForgotCode = "/forgot/code"
+	PathReset      = "/reset"
+	PathInvite     = "/invite"
 )
 
 // Forgot asks who has forgotten the password: GET /forgot?flow=ID. Without a flow
@@ -35,42 +36,97 @@ func (p *Pages) Forgot(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (p *Pages) forgotForm(pending signin.Pending, secret, name string) formPage {
-	return formPage{
+	f := formPage{
 		Title: "Forgotten your password?", Lead: "Tell us who you are, and we send you a link to choose a new one.",
-		Action: p.link(true, PathForgot, pending.ID), Token: p.token(secret, "forgot "+pending.ID), Button: "Send a link",
+		Action: p.link(true, PathForgot, pending.ID), Token: p.token(secret, forgotStep(pending.ID)), Button: "Send a link",
 		Inputs: []input{{Name: "username", Label: "Username or e-mail", Type: "text", Auto: "username", Mode: "email", Required: true, Value: name}},
 		Links:  []link{{p.SignInPath(pending.ID), "Back to sign in"}},
 	}
+	if p.deps.Accounts.RecoversBy(account.Phone) {
+		f.Lead, f.Button = "Tell us who you are, and we send you what you need to choose a new one.", "Send it"
+		f.Inputs[0].Label, f.Inputs[0].Mode = "Username, e-mail or phone number", ""
+	}
+	return f
 }
 
-// Forgotten sends a link, or not: POST /forgot?flow=ID. The answer is the same.
+func forgotStep(flow string) string { return "forgot " + flow }
+
+// Forgotten sends a link or a code, or not: POST /forgot?flow=ID. The answer is
+// the same: where codes can go out, the page that takes one.
 func (p *Pages) Forgotten(w http.ResponseWriter, r *http.Request) error {
-	form, err := p.readForm(w, r)
-	if err != nil {
-		return err
-	}
-	f, err := p.find(w, r)
+	f, form, err := p.posted(w, r, forgotStep)
 	if errors.Is(err, errAnswered) {
 		return nil
 	}
 	if err != nil && !errors.Is(err, signin.ErrUsed) {
 		return err
 	}
-	if err := p.checkToken(form, f.secret, "forgot "+f.ID); err != nil {
-		return err
-	}
 	name := form.Get("username")
 	if pool.Canonical(name) == "" {
 		return p.refuse(w, p.forgotForm(f.Pending, f.secret, ""), &account.FieldError{Field: "username", Reason: "it is needed"})
 	}
-	if err := p.deps.Accounts.Forgot(p.actor(r, ""), name, p.deps.ClientIP(r)); err != nil {
+	err = p.deps.Accounts.Forgot(p.actor(r, ""), account.Forgotten{Name: name, Browser: f.secret, From: p.deps.ClientIP(r)})
+	if err != nil {
 		return accountError(err)
+	}
+	if p.deps.Accounts.RecoversBy(account.Phone) {
+		// The code lives longer than the flow may; it counts in this browser alone.
+		p.remember(w, r, f.ID, f.secret, p.deps.Accounts.ResetWithin())
+		return p.form(w, p.codeForm(f.ID, f.secret, form))
 	}
 	return p.note(w, notePage{
 		Title: "Check your mail", Text: "If there is an account of this name with a mail address, a link is on its way to it. It works for a short time, and once.",
 		Link: link{p.SignInPath(f.ID), "Back to sign in"},
 	})
 }
+
+// codeForm takes a code and a new password. It shows the name as it was typed: who
+// has it is not told.
+func (p *Pages) codeForm(flow, secret string, typed httpx.Form) formPage {
+	lead := "If there is an account of this name with a phone number, a code is on its way to it."
+	if p.deps.Accounts.RecoversBy(account.Email) {
+		lead = "If there is an account of this name, a code is on its way to its phone, or a link to its mail address. Type the code in here, or follow the link."
+	}
+	return formPage{
+		Title: "Choose a new password", Lead: lead + " You are signed out everywhere once the password is set.",
+		Action: p.link(true, PathForgotCode, flow), Token: p.token(secret, forgotStep(flow)), Button: "Set password",
+		Inputs: []input{
+			{Name: "username", Label: "Account", Type: "text", Auto: "username", Value: typed.Get("username"), ReadOnly: true},
+			code(typed.Get("code"), "Eight digits. It works for a short time, in this browser, and once. After five wrong ones ask for another"),
+			newPassword("New password"),
+		},
+		SecondAction: p.link(true, PathForgot, flow), SecondButton: "Send another",
+		Links: []link{{p.SignInPath(flow), "Back to sign in"}},
+	}
+}
+
+// ResetByCode sets the new password: POST /forgot/code?flow=ID, from the browser
+// that asked. It signs nobody in.
+func (p *Pages) ResetByCode(w http.ResponseWriter, r *http.Request) error {
+	form, err := p.readForm(w, r)
+	if err != nil {
+		return err
+	}
+	query, err := httpx.ParseForm(r.URL.RawQuery)
+	if err != nil {
+		return err
+	}
+	// The flow itself may be over: the code is not.
+	flow := query.Get("flow")
+	secret := p.BrowserSecret(r, flow)
+	if err := p.checkToken(form, secret, forgotStep(flow)); err != nil {
+		return err
+	}
+	err = p.deps.Accounts.ResetByCode(p.actor(r, ""), account.ByCode{
+		Name: form.Get("username"), Browser: secret, Code: form.Get("code"), Password: form.Get("password"), From: p.deps.ClientIP(r),
+	})
+	if err != nil {
+		return p.refuse(w, p.codeForm(flow, secret, form), err)
+	}
+	return p.note(w, notePage{Title: "Done", Text: passwordSet, Link: link{p.base + PathAccount, "Sign in"}})
+}
+
+const passwordSet = "Your password is set. Sign in with it."
 
 // arrival is one of the two pages where somebody who follows a link chooses a
 // password.
@@ -84,7 +140,7 @@ func (p *Pages) resetArrival() arrival {
 	return arrival{
 		path: PathReset, title: "Choose a new password", button: "Set password",
 		lead:  "You are signed out everywhere once it is set.",
-		done:  "Your password is set. Sign in with it.",
+		done:  passwordSet,
 		check: p.deps.Accounts.CheckReset, set: p.deps.Accounts.Reset,
 	}
 }

@@ -59,6 +59,24 @@ func (p *Pages) inFlow(w http.ResponseWriter, r *http.Request, path string) (sig
 	return f.Pending, f.secret, err
 }
 
+// posted reads a form of a page that comes before a sign-in, and returns the flow
+// it was made for, step being the step of its token. signin.ErrUsed comes with
+// both; errAnswered says that the browser has been sent elsewhere.
+func (p *Pages) posted(w http.ResponseWriter, r *http.Request, step func(flow string) string) (flow, httpx.Form, error) {
+	form, err := p.readForm(w, r)
+	if err != nil {
+		return flow{}, httpx.Form{}, err
+	}
+	f, used := p.find(w, r)
+	if used != nil && !errors.Is(used, signin.ErrUsed) {
+		return flow{}, httpx.Form{}, used
+	}
+	if err := p.checkToken(form, f.secret, step(f.ID)); err != nil {
+		return flow{}, httpx.Form{}, err
+	}
+	return f, form, used
+}
+
 // beginAt begins a flow that leads to the person's account, and sends the
 // browser to a page that comes before its sign-in.
 func (p *Pages) beginAt(w http.ResponseWriter, r *http.Request, path string) error {
@@ -135,23 +153,14 @@ func (p *Pages) attributeInputs(names []string) []input {
 // SignedUp takes the form of a sign-up: POST /signup?flow=ID. Whatever was typed,
 // the answer is the page that asks for what was sent.
 func (p *Pages) SignedUp(w http.ResponseWriter, r *http.Request) error {
-	form, err := p.readForm(w, r)
-	if err != nil {
-		return err
-	}
-	f, err := p.find(w, r)
-	if errors.Is(err, errAnswered) {
+	f, form, err := p.posted(w, r, signUpStep)
+	switch {
+	case errors.Is(err, errAnswered):
 		return nil
-	}
-	used := errors.Is(err, signin.ErrUsed)
-	if err != nil && !used {
-		return err
-	}
-	if err := p.checkToken(form, f.secret, signUpStep(f.ID)); err != nil {
-		return err
-	}
-	if used {
+	case errors.Is(err, signin.ErrUsed):
 		return again(w, r, f.Pending)
+	case err != nil:
+		return err
 	}
 	wish := account.Wish{
 		Username: form.Get("username"), Email: form.Get("email"), Phone: form.Get("phone_number"), Password: form.Get("password"),
