@@ -210,6 +210,22 @@ func TestSignUpToTheApplication(t *testing.T) {
 	}
 }
 
+// A double click on "Sign up" shows the second answer, and sends one mail: its
+// code counts there.
+func TestDoubleClickIsOneSignUp(t *testing.T) {
+	m := startMailed(t, "")
+	b := m.browser()
+	page := b.signUpPage()
+	typed := []string{"email", "dana@example.com", "username", "dana", "password", "violet lamp 42 river"}
+	b.fill(page, typed...)
+	confirm := b.follow(b.fill(page, typed...))
+	code := m.mail("dana@example.com").code()
+	m.quiet("the second click")
+	if to := b.fill(confirm, "code", code).location(t); to.Path != "/oauth2/authorize" {
+		t.Errorf("after the confirmation: %s, want the request again", to)
+	}
+}
+
 func TestConfirmationLinkOfSignUp(t *testing.T) {
 	m := startMailed(t, "")
 	b, other := m.browser(), m.browser()

@@ -56,7 +56,7 @@ type Codes interface {
 
 // SignUp is what somebody typed who wants an account.
 type SignUp struct {
-	// ID is 128 random bits, base64url.
+	// ID is 128 bits that nobody else can guess, base64url.
 	ID                           string
 	Username, Email, Phone, Name string
 	Attributes                   map[string]string
@@ -77,8 +77,10 @@ type SignUp struct {
 // SignUps keeps sign-ups. All methods are safe for concurrent use and take part
 // in the transaction of their context.
 type SignUps interface {
-	// Insert adds a sign-up.
-	Insert(ctx context.Context, s SignUp) error
+	// Insert adds a sign-up, in the place of one with its ID that had expired when
+	// it was Created, and reports whether it did: of callers at once one is told
+	// true. One that lives stays as it is.
+	Insert(ctx context.Context, s SignUp) (bool, error)
 	// Find returns a sign-up, expired or not, or ErrLink.
 	Find(ctx context.Context, id string) (SignUp, error)
 	// FindLink returns the sign-up of that link, expired or not, or ErrLink.

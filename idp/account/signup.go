@@ -39,7 +39,8 @@ type Wish struct {
 // SignUp keeps a wish until it is confirmed, and returns its id. The answer and
 // the work are the same whether the address or the username is known here or not:
 // the owner of a known address is told so by message, and a username is looked at
-// when the sign-up is confirmed. ErrClosed, a *FieldError, pool.ErrInvalid for
+// when the sign-up is confirmed. The same wish from the same browser is the same
+// sign-up while that waits, and sends nothing. ErrClosed, a *FieldError, pool.ErrInvalid for
 // the password, password.ErrBusy, a *LimitedError for the network.
 func (a *Accounts) SignUp(ctx context.Context, w Wish) (string, error) {
 	if !a.SignUpOpen() {
@@ -63,10 +64,21 @@ func (a *Accounts) SignUp(ctx context.Context, w Wish) (string, error) {
 	}
 	now := a.has.Now()
 	s := SignUp{
-		ID: opaque.New(16), Username: w.Username, Email: u.Email, Phone: u.Phone, Name: u.Name, Attributes: u.Attributes, PasswordHash: h,
+		ID: a.wishID(w), Username: w.Username, Email: u.Email, Phone: u.Phone, Name: u.Name, Attributes: u.Attributes, PasswordHash: h,
 		BrowserHash: hashBrowser(w.Browser), Restart: w.Restart, Created: now, Expires: now.Add(a.cfg.ConfirmWithin),
 	}
 	return s.ID, a.deliver(ctx, s, a.has.SignUps.Insert)
+}
+
+// wishID is the id of a sign-up: the same for the same wish from the same browser.
+// A double click is one sign-up with one message, and what that brings counts on
+// the page that the second click leads to. With another password it is another.
+func (a *Accounts) wishID(w Wish) string {
+	parts := []string{"wish", w.Browser, w.Username, w.Email, w.Phone, w.Password, w.Restart}
+	for _, name := range slices.Sorted(maps.Keys(w.Attributes)) {
+		parts = append(parts, name, w.Attributes[name])
+	}
+	return opaque.Encode(a.digest(parts...)[:16])
 }
 
 // draft checks everything about a wish that can be seen without looking at other
@@ -116,8 +128,9 @@ func fieldOf(err error) error {
 }
 
 // deliver gives s a new code and link, keeps it with keep, and sends what the
-// owner of the address must know, both or neither.
-func (a *Accounts) deliver(ctx context.Context, s SignUp, keep func(context.Context, SignUp) error) error {
+// owner of the address must know, both or neither; neither if keep says that there
+// is nothing to keep.
+func (a *Accounts) deliver(ctx context.Context, s SignUp, keep func(context.Context, SignUp) (bool, error)) error {
 	to, channel := s.reach()
 	known, err := a.find(ctx, to)
 	if err != nil {
@@ -138,15 +151,19 @@ func (a *Accounts) deliver(ctx context.Context, s SignUp, keep func(context.Cont
 	default:
 		s.CodeHash, s.LinkHash = a.hashCode(proof{purposeSignUp, s.ID, to, m.Code}), a.hashLink(purposeSignUp, m.Token)
 	}
-	err = a.has.Journal.InTx(ctx, func(ctx context.Context) error {
-		if err := keep(ctx, s); err != nil {
+	var kept bool
+	err = a.has.Journal.InTx(ctx, func(ctx context.Context) (err error) {
+		if kept, err = keep(ctx, s); err != nil {
 			return err
 		}
-		if !may {
+		if !kept || !may {
 			return a.has.Messenger.Pretend(ctx)
 		}
 		return a.has.Messenger.Send(ctx, m)
 	})
+	if err == nil && !kept {
+		err = a.lower(ctx, "message", string(purposeSignUp), pool.Canonical(to))
+	}
 	if err != nil {
 		return fmt.Errorf("sign up: %w", err)
 	}
@@ -181,7 +198,9 @@ func (a *Accounts) Resend(ctx context.Context, id, browser string) error {
 		// The code that was sent before still works.
 		return err
 	}
-	return a.deliver(ctx, s, a.has.SignUps.Resent)
+	return a.deliver(ctx, s, func(ctx context.Context, s SignUp) (bool, error) {
+		return true, a.has.SignUps.Resent(ctx, s)
+	})
 }
 
 // Pending returns the sign-up with that id if this browser made it and it has not

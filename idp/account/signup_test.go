@@ -294,8 +294,8 @@ func TestFiftyConfirmationsMakeOneUser(t *testing.T) {
 func TestFiftySignUpsForOneAddressMakeOneUser(t *testing.T) {
 	w := newWorld(t, func(c *account.Config, _ *pool.Config) { c.PerHour = 4 })
 	var tokens []string
-	for range 4 {
-		_, m := w.signUp(account.Wish{Email: "dana@example.com", Password: pass, Browser: browser, From: here})
+	for n := range 4 {
+		_, m := w.signUp(account.Wish{Email: "dana@example.com", Password: pass, Browser: browser, Restart: "/" + strconv.Itoa(n), From: here})
 		tokens = append(tokens, m["token"])
 	}
 	i := make(chan int, 50)
@@ -471,9 +471,9 @@ func TestSignUpByPhone(t *testing.T) {
 // it; its owner has the link.
 func TestTriesOfAnAddressAreCountedOverAllSignUps(t *testing.T) {
 	w := newWorld(t)
-	for range 2 {
+	for n := range 2 {
 		v := wish("eve")
-		v.Email = "dana@example.com"
+		v.Email, v.Restart = "dana@example.com", "/"+strconv.Itoa(n)
 		id, m := w.signUp(v)
 		for range 5 {
 			w.want("a guess", w.confirm(account.Confirmation{ID: id, Browser: browser, Code: wrong(m["code"])}), account.ErrWrongCode)

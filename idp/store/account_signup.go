@@ -15,7 +15,12 @@ const (
 		restart, created, expires`
 
 	qSignUpAdd = `INSERT INTO account_signup (` + signUpColumns + `)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0, $11, $12, $13)`
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0, $11, $12, $13)
+		ON CONFLICT (id) DO UPDATE SET username = excluded.username, email = excluded.email, phone = excluded.phone,
+			name = excluded.name, attributes = excluded.attributes, password_hash = excluded.password_hash,
+			browser_hash = excluded.browser_hash, code_hash = excluded.code_hash, link_hash = excluded.link_hash, tries = 0,
+			restart = excluded.restart, created = excluded.created, expires = excluded.expires
+		WHERE account_signup.expires <= excluded.created`
 	qSignUpGet  = `SELECT ` + signUpColumns + ` FROM account_signup WHERE id = $1`
 	qSignUpLink = `SELECT ` + signUpColumns + ` FROM account_signup WHERE link_hash = $1`
 	qSignUpSet  = `UPDATE account_signup SET code_hash = $1, link_hash = $2 WHERE id = $3`
@@ -33,13 +38,13 @@ func (db *DB) SignUps() account.SignUps { return signUps{db} }
 // Unconfirmed lists the same.
 func (db *DB) Unconfirmed() account.Unconfirmed { return signUps{db} }
 
-func (s signUps) Insert(ctx context.Context, v account.SignUp) error {
-	_, err := s.db.exec(ctx, qSignUpAdd, v.ID, v.Username, v.Email, v.Phone, v.Name, object(v.Attributes), v.PasswordHash,
+func (s signUps) Insert(ctx context.Context, v account.SignUp) (bool, error) {
+	n, err := s.db.exec(ctx, qSignUpAdd, v.ID, v.Username, v.Email, v.Phone, v.Name, object(v.Attributes), v.PasswordHash,
 		base(v.BrowserHash), base(v.CodeHash), base(v.LinkHash), v.Restart, millis(v.Created), millis(v.Expires))
 	if err != nil {
-		return fmt.Errorf("insert sign-up: %w", err)
+		return false, fmt.Errorf("insert sign-up: %w", err)
 	}
-	return nil
+	return n == 1, nil
 }
 
 func (s signUps) Find(ctx context.Context, id string) (account.SignUp, error) {

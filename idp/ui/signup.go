@@ -164,7 +164,7 @@ func (p *Pages) SignedUp(w http.ResponseWriter, r *http.Request) error {
 	}
 	wish := account.Wish{
 		Username: form.Get("username"), Email: form.Get("email"), Phone: form.Get("phone_number"), Password: form.Get("password"),
-		Attributes: attributesOf(form), Browser: NewBrowserSecret(), Restart: f.Restart, From: p.deps.ClientIP(r),
+		Attributes: attributesOf(form), Browser: f.secret, Restart: f.Restart, From: p.deps.ClientIP(r),
 	}
 	id, err := p.deps.Accounts.SignUp(p.actor(r, ""), wish)
 	if err != nil {

@@ -16,10 +16,43 @@ func wish(id string) account.SignUp {
 	}
 }
 
+func insertSignUp(t *testing.T, s Store, v account.SignUp) {
+	t.Helper()
+	if was, err := s.SignUps().Insert(t.Context(), v); err != nil || !was {
+		t.Fatalf("Insert(%s) = %v, %v", v.ID, was, err)
+	}
+}
+
+// signUpAgain: one that lives stays as it is, one that has expired makes room.
+func signUpAgain(t *testing.T, s Store) {
+	ctx := t.Context()
+	v := wish("s1")
+	insertSignUp(t, s, v)
+	_, err := s.SignUps().CountTry(ctx, "s1")
+	must(t, err)
+	second := v
+	second.Username, second.Email, second.Phone, second.Name, second.Restart = "Erin", "erin@example.com", "+41791111111", "E", "/y"
+	second.Attributes, second.PasswordHash, second.BrowserHash = map[string]string{"custom:team": "b"}, "$i", []byte("another")
+	second.CodeHash, second.LinkHash = []byte("code 2"), []byte("link 2")
+	second.Created, second.Expires = v.Expires.Add(-time.Millisecond), v.Expires.Add(time.Hour)
+	if was, err := s.SignUps().Insert(ctx, second); err != nil || was {
+		t.Fatalf("Insert beside one that lives = %v, %v", was, err)
+	}
+	got, err := s.SignUps().Find(ctx, "s1")
+	must(t, err)
+	v.Tries = 1
+	same(t, "sign-up after a second", got, v)
+	second.Created = v.Expires
+	insertSignUp(t, s, second)
+	got, err = s.SignUps().Find(ctx, "s1")
+	must(t, err)
+	same(t, "sign-up after one that had expired", got, second)
+}
+
 func signUpFields(t *testing.T, s Store) {
 	ctx := t.Context()
 	v := wish("s1")
-	must(t, s.SignUps().Insert(ctx, v))
+	insertSignUp(t, s, v)
 	got, err := s.SignUps().Find(ctx, "s1")
 	must(t, err)
 	same(t, "sign-up", got, v)
@@ -42,7 +75,7 @@ func signUpFields(t *testing.T, s Store) {
 	// What was never sent is found by nothing.
 	v = wish("s2")
 	v.CodeHash, v.LinkHash = nil, nil
-	must(t, s.SignUps().Insert(ctx, v))
+	insertSignUp(t, s, v)
 	_, err = s.SignUps().FindLink(ctx, nil)
 	wantErr(t, "FindLink of none", err, account.ErrLink)
 	_, err = s.SignUps().Find(ctx, "s9")
@@ -51,7 +84,7 @@ func signUpFields(t *testing.T, s Store) {
 	wantErr(t, "CountTry of a stranger", err, account.ErrLink)
 	wantErr(t, "Resent of a stranger", s.SignUps().Resent(ctx, wish("s9")), account.ErrLink)
 
-	must(t, s.SignUps().Insert(ctx, wish("s3")))
+	insertSignUp(t, s, wish("s3"))
 	all, err := s.Unconfirmed().List(ctx, t0, "", 9)
 	must(t, err)
 	if len(all) != 2 || all[0].ID != "s1" || all[1].ID != "s3" {
@@ -67,7 +100,9 @@ func signUpFields(t *testing.T, s Store) {
 
 func signUpOnce(t *testing.T, s Store) {
 	ctx := t.Context()
-	must(t, s.SignUps().Insert(ctx, wish("s1")))
+	if n := atOnce(t, func(int) (bool, error) { return s.SignUps().Insert(ctx, wish("s1")) }); n != 1 {
+		t.Errorf("%d callers inserted one sign-up", n)
+	}
 	seen := make(chan int, Callers)
 	atOnce(t, func(int) (bool, error) {
 		n, err := s.SignUps().CountTry(ctx, "s1")

@@ -100,6 +100,7 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		{"MessagesAreClaimedForAWhile", messages},
 		{"MessageIsClaimedOnce", messagesAtOnce},
 		{"SignUpsKeepTheirFields", signUpFields},
+		{"SignUpOfTheSameIDWaitsForTheEndOfTheFirst", signUpAgain},
 		{"SignUpIsTakenOnce", signUpOnce},
 		{"AccountCodesAreOneForEachPurpose", accountCodes},
 		{"AccountCodeIsTakenOnce", accountCodeOnce},
