@@ -241,6 +241,23 @@ func TestLinkDiesByASecondFactorInTheMailbox(t *testing.T) {
 	w.want("Reset", w.acc.Reset(t.Context(), token, another), account.ErrLink)
 }
 
+// A process that was started after the sealing key was rotated takes the code too.
+func TestResetCodeOutlivesANewKey(t *testing.T) {
+	w := newWorld(t)
+	w.tel()
+	w.events()
+	code := w.code()
+	after := func(held func() [][]byte) *account.Accounts {
+		return account.New(w.cfg, account.Parts{
+			Pool: w.pool, Hasher: w.hasher, Codes: w.db.AccountCodes(), Limits: w.db.AccountLimits(), Journal: w.db, Messenger: w.post,
+			Factors: w.over, Key: []byte("another"), Held: held, Now: w.clock.Now,
+		})
+	}
+	q := account.ByCode{Name: "tel", Browser: browser, Code: code, Password: another, From: here}
+	w.want("under a key that is not held", after(none).ResetByCode(t.Context(), q), account.ErrWrongCode)
+	w.must(after(func() [][]byte { return [][]byte{[]byte(key)} }).ResetByCode(t.Context(), q))
+}
+
 type broken struct{}
 
 var errBroken = errors.New("nobody knows")
@@ -255,7 +272,7 @@ func TestUnknownFactorsCloseTheWayBack(t *testing.T) {
 	code := w.code()
 	blind := account.New(w.cfg, account.Parts{
 		Pool: w.pool, Hasher: w.hasher, Codes: w.db.AccountCodes(), Limits: w.db.AccountLimits(), Journal: w.db, Messenger: w.post,
-		Factors: broken{}, Key: []byte("0123456789abcdef0123456789abcdef"), Held: none, Now: w.clock.Now,
+		Factors: broken{}, Key: []byte(key), Held: none, Now: w.clock.Now,
 	})
 	for _, name := range []string{"tel", "stranger"} {
 		w.want(name, blind.Forgot(t.Context(), asks(name)), errBroken)

@@ -64,6 +64,9 @@ func (c *counted) Count(ctx context.Context, t risk.Try) (time.Duration, error) 
 	return c.Tries.Count(ctx, t)
 }
 
+// key is that of all HMACs.
+const key = "0123456789abcdef0123456789abcdef"
+
 // none is no further key.
 func none() [][]byte { return nil }
 
@@ -121,8 +124,7 @@ func (w *world) open() {
 	w.acc = account.New(w.cfg, account.Parts{
 		Pool: w.pool, Hasher: w.hasher, SignUps: w.db.SignUps(), Unconfirmed: w.db.Unconfirmed(), Codes: w.db.AccountCodes(),
 		Limits: w.db.AccountLimits(), Journal: w.db, Messenger: w.post, Guard: risk.New(bounds, w.tries, w.clock.Now), Factors: w.over,
-		Key: []byte("0123456789abcdef0123456789abcdef"), Held: none,
-		Now: w.clock.Now,
+		Key: []byte(key), Held: none, Now: w.clock.Now,
 	})
 }
 
