@@ -57,7 +57,8 @@ var edges = []edge{
 	{"policy/...", "policy session", "the edges of policy: where modules come from, where decisions go"},
 
 	{"idp", "idp/...", "assembles the issuer; the gateway must be able to do without it"},
-	{"idp/password", "idp/password/breach", "hashes and strength; knows no user"},
+	{"idp/password", "idp/password/breach idp/password/strength", "hashes and strength; knows no user"},
+	{"idp/password/strength", "", "how soon a text is guessed; knows no hash and no user"},
 	{"idp/password/breach", "", "lists of stolen passwords, in a file or at a service; knows no user and no hash of ours"},
 	{"idp/keys", "", "signing keys; knows no token"},
 	{"idp/mfa", "", "second factors of whoever it is told"},
@@ -112,7 +113,7 @@ var libraries = []outside{
 	{"golang.org/x/crypto/bcrypt", "idp/password", "one place bounds what a hash may cost"},
 	{"golang.org/x/crypto/scrypt", "idp/password", "one place bounds what a hash may cost"},
 	{"crypto/pbkdf2", "idp/password", "one place bounds what a hash may cost"},
-	{"github.com/ccojocar/zxcvbn-go", "idp/password", "it takes seconds for long input; one place bounds it"},
+	{"github.com/ccojocar/zxcvbn-go", "idp/password/strength", "its lists alone; all else of it unpacks them at every start"},
 	{"github.com/FastFilter/xorfilter", "idp/password/breach", "the form of one file"},
 	{"gopkg.in/yaml.v3", "internal/conf", "one YAML dialect, strict"},
 	{"go.yaml.in", "internal/conf", "one YAML dialect, strict"},

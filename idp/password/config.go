@@ -33,7 +33,7 @@ type Config struct {
 	// digit, symbol. Default none: such rules make passwords alike, and strength
 	// does more.
 	Require []Class `yaml:"require"`
-	// Strength is the least score of zxcvbn, 0 (off) to 4. Default 2: more than
+	// Strength is the least score of zxcvbn, 0 (off) to 4. Default 3: more than
 	// 10^8 guesses, which a service that slows guessing down holds off for ever
 	// and a stolen database for months. It refuses the usual lists of bad
 	// passwords, and those made of the person's own names.
@@ -60,7 +60,7 @@ type Config struct {
 // Defaults sets what absent keys mean.
 func (c *Config) Defaults() {
 	*c = Config{
-		MinLength: minLeast, Require: []Class{}, Strength: 2, TemporaryTTL: 7 * 24 * time.Hour,
+		MinLength: minLeast, Require: []Class{}, Strength: 3, TemporaryTTL: 7 * 24 * time.Hour,
 		Memory: 256 << 20, Queue: 64,
 	}
 }

@@ -55,21 +55,24 @@ func TestUsualPolicy(t *testing.T) {
 		"\xff\xff\xff\xff\xff\xff\xff\xff": {password.Malformed},
 		strings.Repeat("aB3$", 65):         {password.TooLong},
 		strings.Repeat("a", 1<<20):         {password.TooLong},
-		"x9$Kq!z":                          {password.TooShort},
+		"x9$Kq!z":                          {password.TooShort, password.TooEasy},
+		"x9$Kq!zW":                         {password.TooEasy},
+		"x9$Kq!zWu":                        nil,
 		"e\u0301e\u0301e\u0301e\u0301":     {password.TooShort, password.TooEasy},
 		"password":                         {password.TooEasy},
 		"Password1!":                       {password.TooEasy},
 		"qwertyuiop":                       {password.TooEasy},
 		"aaaaaaaaaaaaaaaaaaaa":             {password.TooEasy},
 		"éééééééééééééééééééé": {password.TooEasy},
-		"Dana.Example":        {password.IsName, password.TooEasy},
-		"ｄａｎａ．ｅｘａｍｐｌｅ":        {password.IsName},
-		" DANA@CORP.EXAMPLE ": {password.IsName, password.TooEasy},
-		"          ":          {password.TooEasy},
-		"danaexample":         {password.TooEasy},
-		"login.example.com":   {password.TooEasy},
-		"Example2026":         {password.TooEasy},
-		strings.Repeat("aB3$", 16) + strings.Repeat("zz", 96): nil,
+		"Dana.Example":             {password.IsName, password.TooEasy},
+		"ｄａｎａ．ｅｘａｍｐｌｅ":             {password.IsName},
+		" DANA@CORP.EXAMPLE ":      {password.IsName},
+		"          ":               {password.TooEasy},
+		"danaexample":              {password.TooEasy},
+		"login.example.com":        {password.TooEasy},
+		"Example2026":              {password.TooEasy},
+		strings.Repeat("aB3$", 64): {password.TooEasy},
+		"w7Gq-tiger.Lamp/ocean*" + strings.Repeat("zz", 117): nil,
 	} {
 		if got := reasons(t, usual(), password.Candidate{Password: pw, Names: names}); !slices.Equal(got, want) {
 			t.Errorf("reasons against %.40q = %v, want %v", pw, got, want)
@@ -169,7 +172,7 @@ func TestBreachedPasswordIsRefusedOrReported(t *testing.T) {
 	}
 }
 
-// Scoring takes as long as a hash, and waits in the same queue.
+// Scoring is work that anybody can ask for, and waits in the queue of the hashes.
 func TestStrengthIsScoredBehindTheBound(t *testing.T) {
 	h := password.New(password.Options{Parallel: 1, MemoryKiB: 1, Wait: time.Nanosecond})
 	slow := cheap("pw", 128<<10, 1, 1, 16, 32)

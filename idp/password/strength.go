@@ -5,20 +5,21 @@ import (
 	"strings"
 	"unicode"
 
-	zxcvbn "github.com/ccojocar/zxcvbn-go"
 	"golang.org/x/text/unicode/norm"
+
+	"gatehouse/idp/password/strength"
 )
 
 const (
-	// scored is how many characters are scored; the work grows with the square
-	// of the length and more (27 ms for 64 characters, 23 s for 1,000).
+	// scored is how many characters are scored; the work grows with the square of
+	// the length and more.
 	scored = 64
 	// maxWords is how many names and parts of names are looked for.
 	maxWords = 32
 )
 
 // easy tells whether the password is guessed too soon. It takes a turn in the
-// queue, since it costs about as much as a hash.
+// queue: up to a millisecond of work, for anybody who asks.
 func (p *Policy) easy(ctx context.Context, c Candidate) (bool, error) {
 	if p.cfg.Strength == 0 {
 		return false, nil
@@ -26,11 +27,11 @@ func (p *Policy) easy(ctx context.Context, c Candidate) (bool, error) {
 	text := cut(norm.NFC.String(c.Password))
 	words := wordsOf(append(append([]string{}, c.Names...), p.words...))
 	score := 0
-	err := p.hasher.run(ctx, 0, func() { score = zxcvbn.PasswordStrength(text, words).Score })
+	err := p.hasher.run(ctx, 0, func() { score = strength.Score(text, words) })
 	if err != nil {
 		return false, err
 	}
-	return score < p.cfg.Strength || oneCharacter(text), nil
+	return score < p.cfg.Strength, nil
 }
 
 // wordsOf returns names and what they are made of, as people put it into their
@@ -48,13 +49,6 @@ func wordsOf(names []string) []string {
 		}
 	}
 	return words
-}
-
-// oneCharacter tells whether s repeats one character; zxcvbn compares bytes and
-// sees it in ASCII only.
-func oneCharacter(s string) bool {
-	first := []rune(s)[0]
-	return strings.Trim(s, string(first)) == ""
 }
 
 // cut returns the first characters of s, as many as are scored.
