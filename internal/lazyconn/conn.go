@@ -103,7 +103,7 @@ func (c *conn) setRead(t time.Time) error {
 		past := time.Until(t) <= 0
 		c.watch.end(!past)
 		// Whoever begins to read now sees it, one way or the other.
-		if c.behind.Store(past); past && c.reading.Load() == 0 {
+		if c.behind.Store(past); past && !c.exact && c.reading.Load() == 0 {
 			return nil
 		}
 	}

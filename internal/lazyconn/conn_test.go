@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -359,4 +360,46 @@ func TestWhatIsTakenFromTheServerIsReadAsSent(t *testing.T) {
 	if got, err := io.ReadAll(c); err != nil || string(got) != "again\n" {
 		t.Errorf("%q, %v", got, err)
 	}
+}
+
+// Somebody may wait for a byte already when another begins to read past Read.
+func TestADeadlineEndsRawReadsBesideAWait(t *testing.T) {
+	s, _ := pair(t)
+	one := read(s)
+	for !parked(s) {
+		runtime.Gosched()
+	}
+	raw, err := s.(syscall.Conn).SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	done, begun := make(chan error, 1), make(chan struct{})
+	go func() {
+		done <- raw.Read(func(uintptr) bool {
+			close(begun)
+			return false
+		})
+	}()
+	<-begun
+	if err := s.SetReadDeadline(time.Unix(1, 0)); err != nil {
+		t.Fatal(err)
+	}
+	for name, ended := range map[string]<-chan error{"the wait": one, "the raw read": done} {
+		select {
+		case err := <-ended:
+			if !errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Errorf("%s: %v, want a time-out", name, err)
+			}
+		case <-time.After(5 * time.Second):
+			t.Errorf("%s goes on", name)
+		}
+	}
+}
+
+// parked tells whether somebody waits for a byte.
+func parked(s net.Conn) bool {
+	c := s.(*conn)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.watch.parked
 }
