@@ -96,7 +96,7 @@ func New(cfg Config, d Deps) (*Provider, error) {
 			return endpoints.BeginSession(w, r, done)
 		},
 		Accounts: p.Accounts, EndSession: p.Mint.EndSession, SignUp: p.Accounts.SignUpOpen(), Recovery: p.Accounts.RecoveryOpen(),
-		FormKey:      d.Sealer.Derive(formKeyPurpose, 32),
+		FormKey: d.Sealer.Derive(formKeyPurpose, 32), HeldKeys: func() [][]byte { return d.Sealer.DeriveAll(formKeyPurpose, 32) },
 		FlowLifetime: cfg.SignIn.Lifetime, ClientIP: d.ClientIP, Demo: d.Demo, Letters: letters(d.Mailbox), Shared: cfg.Shared(), Now: d.Now,
 	})
 	endpoints = oidc.New(oidc.Deps{

@@ -164,3 +164,44 @@ func TestLinksDieWithTheirSealingKey(t *testing.T) {
 	b := r.browser()
 	b.want(b.get(early), 400, "has been used")
 }
+
+// A page that is open goes on working, and so does what it is for: a code has no
+// other page.
+func TestOpenPagesOutliveANewSealingKey(t *testing.T) {
+	r := startRinged(t)
+	r.deliver(r.commandLine())
+	r.invite(r.p.Accounts, "early")
+	invited := r.browser()
+	early := invited.get(r.mail("early@example.com").link())
+	newcomer := r.browser()
+	confirm := newcomer.signsUp("newt")
+	code := r.mail("newt@example.com").code()
+	signIn := r.browser()
+	page := signIn.open(newRequest())
+
+	r.rotate()
+	r.restart()
+	invited.want(invited.fill(early, "password", lamp), 200, "Your account is ready")
+	newcomer.want(newcomer.fill(confirm, "code", code), 303, "")
+	signIn.want(signIn.fill(page, "username", "alice", "password", password), 303, "")
+}
+
+// Whoever was told to wait, or has used up what there is, is not let in anew.
+func TestCountsOutliveANewSealingKey(t *testing.T) {
+	r := startRinged(t)
+	r.deliver(r.commandLine())
+	b := r.browser()
+	ask := func() {
+		t.Helper()
+		page := b.get(b.open(newRequest()).linkOf(t, "Forgotten"))
+		b.want(b.fill(page, "username", "alice"), 200, "Check your mail")
+	}
+	ask()
+	link := r.mail("Alice@example.com").link()
+	for range 2 {
+		r.rotate()
+		r.restart()
+		ask() // too early: it is not sent, and the first link works on
+	}
+	b.want(b.fill(b.get(link), "password", lamp), 200, "Your password is set")
+}

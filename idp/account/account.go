@@ -73,11 +73,11 @@ type Parts struct {
 	Guard   *risk.Guard
 	Factors Factors
 	// Key is the key of all HMACs that are made here: 32 bytes, used for nothing
-	// else. It stays what it is, or counts would begin anew.
+	// else.
 	Key []byte
-	// Held returns the keys that may have made what was sent, besides Key: of
-	// before the sealing key was rotated, and of processes that were started
-	// after that.
+	// Held returns the keys that may have made what was sent and counted, besides
+	// Key: of before the sealing key was rotated, and of processes that were
+	// started after that.
 	Held func() [][]byte
 	Now  func() time.Time
 }
@@ -143,24 +143,41 @@ func (a *Accounts) network(ctx context.Context, what string, from netip.Addr) er
 	return nil
 }
 
-// raise counts one more of what parts name.
-func (a *Accounts) raise(ctx context.Context, window time.Duration, parts ...string) (int, time.Time, error) {
-	n, ends, err := a.has.Limits.Raise(ctx, a.limitKey(parts), a.has.Now(), window)
-	if err != nil {
-		return 0, time.Time{}, fmt.Errorf("count request: %w", err)
+// raise counts one more of what parts name, and returns how many there are. It
+// counts under every key that is held, or a new sealing key would begin all counts
+// anew.
+func (a *Accounts) raise(ctx context.Context, window time.Duration, parts ...string) (most int, ends time.Time, err error) {
+	now := a.has.Now()
+	for _, key := range a.limitKeys(parts) {
+		n, end, err := a.has.Limits.Raise(ctx, key, now, window)
+		if err != nil {
+			return 0, time.Time{}, fmt.Errorf("count request: %w", err)
+		}
+		if n > most {
+			most, ends = n, end
+		}
 	}
-	return n, ends, nil
+	return most, ends, nil
 }
 
 // lower takes back one of what parts name.
 func (a *Accounts) lower(ctx context.Context, parts ...string) error {
-	return a.has.Limits.Lower(ctx, a.limitKey(parts))
+	for _, key := range a.limitKeys(parts) {
+		if err := a.has.Limits.Lower(ctx, key); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-// limitKey is the key of a count: what people typed does not become the text of
-// a row.
-func (a *Accounts) limitKey(parts []string) string {
-	return opaque.Encode(a.digest(append([]string{"limit"}, parts...)...))
+// limitKeys are the keys of a count: what people typed does not become the text
+// of a row.
+func (a *Accounts) limitKeys(parts []string) []string {
+	var keys []string
+	for _, d := range a.digests(append([]string{"limit"}, parts...)...) {
+		keys = append(keys, opaque.Encode(d))
+	}
+	return keys
 }
 
 // mayWrite counts a message of one sort to one account or address, and reports

@@ -36,8 +36,11 @@ type Deps struct {
 	// EndSession ends one session of a person at the provider, and what was
 	// issued in it; token.Mint has it.
 	EndSession func(ctx context.Context, sessionID, userID string) error
-	// FormKey is the key of form tokens: 32 bytes, used for nothing else.
-	FormKey []byte
+	// FormKey is the key of form tokens: 32 bytes, used for nothing else. HeldKeys
+	// returns those that may have made the token of a page that is open: of before
+	// the sealing key was rotated, and of processes that were started after that.
+	FormKey  []byte
+	HeldKeys func() [][]byte
 	// FlowLifetime is how long a sign-in page may be answered.
 	FlowLifetime time.Duration
 	// ClientIP returns the address of the browser, as far as it is known; the
