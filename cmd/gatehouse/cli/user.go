@@ -115,8 +115,14 @@ func (s *settings) printUser(ctx context.Context, st *app.Store, u pool.User) er
 			state += ", " + d.Status
 		}
 		fmt.Fprintf(w, "%s  %s  %s  groups: %s  sub: %s\n", d.Username, orDash(d.Email), state, orDash(strings.Join(d.Groups, ", ")), d.ID)
-		if d.Phone != "" {
+		// Nothing goes to what is not verified: here is why somebody gets no code.
+		if d.Email != "" && !d.EmailVerified {
+			fmt.Fprintln(w, "  email  not verified")
+		}
+		if d.Phone != "" && d.PhoneVerified {
 			fmt.Fprintf(w, "  phone_number  %s\n", d.Phone)
+		} else if d.Phone != "" {
+			fmt.Fprintf(w, "  phone_number  %s  not verified\n", d.Phone)
 		}
 		for _, name := range sortedKeys(d.Attributes) {
 			fmt.Fprintf(w, "  %s  %s\n", name, d.Attributes[name])
