@@ -17,7 +17,7 @@ import (
 const held = 3 * time.Second
 
 // idle opens connections to t, each of which asks once and then stays, and
-// returns the KiB that t's process has more for each. With socket the question
+// returns the KiB that t's process has more for each but the first. With socket the question
 // is for a web socket.
 func idle(ctx context.Context, t target, socket bool) (kib float64, err error) {
 	n, question := idleConnections, http.StatusOK
@@ -28,13 +28,17 @@ func idle(ctx context.Context, t target, socket bool) (kib float64, err error) {
 	if err != nil {
 		return 0, err
 	}
+	text := t.question(u, question)
+	conns := openConns{}
+	defer conns.close()
+	// The first one brings in what of the program serves it.
+	if err := conns.open(ctx, u.Port(), text, question); err != nil {
+		return 0, err
+	}
 	before, err := t.proc.memory()
 	if err != nil {
 		return 0, err
 	}
-	text := t.question(u, question)
-	conns := openConns{}
-	defer conns.close()
 	if _, err := many(ctx, n, 32, func(ctx context.Context, _ int) (struct{}, error) {
 		return struct{}{}, conns.open(ctx, u.Port(), text, question)
 	}); err != nil {

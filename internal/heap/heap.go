@@ -114,7 +114,10 @@ func sample(name string) uint64 {
 	return s[0].Value.Uint64()
 }
 
-// Trim collects what is garbage and gives free memory back to the system: for
-// times when much was done that is not done again soon. It takes as long as a
-// collection, and others go on meanwhile.
-func Trim() { debug.FreeOSMemory() }
+// Trim collects what is garbage, gives free memory back to the system, and lets go
+// of the pages of the program: for times when much was done that is not done again
+// soon. It takes as long as a collection, and others go on meanwhile.
+func Trim() {
+	debug.FreeOSMemory()
+	letGo()
+}
