@@ -92,7 +92,7 @@ func New(cfg Config, d Deps) (*Provider, error) {
 	var endpoints *oidc.Handler
 	p.pages = ui.New(ui.Deps{
 		Issuer: cfg.Issuer, Machine: machine, SSO: keeper, Pool: p.Pool, Factors: p.Factors, DeviceLifetime: cfg.MFA.Devices.Lifetime,
-		BeginSession: func(w http.ResponseWriter, r *http.Request, done signin.Done) (sso.Session, error) {
+		BeginSession: func(w http.ResponseWriter, r *http.Request, done signin.Done) error {
 			return endpoints.BeginSession(w, r, done)
 		},
 		Accounts: p.Accounts, EndSession: p.Mint.EndSession, SignUp: p.Accounts.SignUpOpen(), Recovery: p.Accounts.RecoveryOpen(),

@@ -253,8 +253,18 @@ func (h *Handler) begin(w http.ResponseWriter, r *http.Request, req *Request, as
 	return goTo(w, r, h.Pages.SignInPath(flow))
 }
 
-// code mints an authorization code for v and sends the browser back with it.
+// code sends the browser back with an authorization code for v.
 func (h *Handler) code(w http.ResponseWriter, r *http.Request, c client.Client, req *Request, v *visitor) error {
+	answer, err := h.answer(r.Context(), c, req, v)
+	if err != nil {
+		return unavailable(err)
+	}
+	return h.back(w, r, req, answer)
+}
+
+// answer mints an authorization code for v, and returns what the browser takes
+// back to the client: the code, or why there is none. An error is the store's.
+func (h *Handler) answer(ctx context.Context, c client.Client, req *Request, v *visitor) (url.Values, error) {
 	if !c.AllowsRedirect(req.RedirectURI) {
 		// The port of a loopback address: decided by allowsRedirect, while the
 		// mint compares exactly.
@@ -264,7 +274,7 @@ func (h *Handler) code(w http.ResponseWriter, r *http.Request, c client.Client, 
 	if signin.Satisfies(v.session.AMR) {
 		acr = signin.ACR
 	}
-	code, err := h.Mint.IssueCode(r.Context(), token.CodeRequest{
+	code, err := h.Mint.IssueCode(ctx, token.CodeRequest{
 		Client: c, RedirectURI: req.RedirectURI, Challenge: req.Challenge,
 		Authorization: token.Authorization{
 			ClientID: c.ID, UserID: v.user.ID, SessionID: v.session.ID, Scopes: req.Scopes,
@@ -273,21 +283,25 @@ func (h *Handler) code(w http.ResponseWriter, r *http.Request, c client.Client, 
 	})
 	switch {
 	case errors.Is(err, token.ErrInvalidScope):
-		return h.deny(w, r, req, refuse(codeInvalidScope, "the person may not be given any of these scopes"))
+		return denied(refuse(codeInvalidScope, "the person may not be given any of these scopes")), nil
 	case errors.Is(err, token.ErrUnauthorizedClient):
-		return h.deny(w, r, req, refuse(codeUnauthorizedClient, "the client may not use authorization codes"))
+		return denied(refuse(codeUnauthorizedClient, "the client may not use authorization codes")), nil
 	case errors.Is(err, token.ErrInvalidGrant):
 		// Disabled between the two look-ups.
-		return h.deny(w, r, req, refuse("access_denied", "the person may not sign in"))
+		return denied(refuse("access_denied", "the person may not sign in")), nil
 	case err != nil:
-		return unavailable(err)
+		return nil, err
 	}
-	return h.back(w, r, req, url.Values{"code": {code}})
+	return url.Values{"code": {code}}, nil
 }
 
 // deny sends the browser back with an error (RFC 6749 §4.1.2.1).
 func (h *Handler) deny(w http.ResponseWriter, r *http.Request, req *Request, e *protocolError) error {
-	return h.back(w, r, req, url.Values{"error": {e.code}, "error_description": {e.description}})
+	return h.back(w, r, req, denied(e))
+}
+
+func denied(e *protocolError) url.Values {
+	return url.Values{"error": {e.code}, "error_description": {e.description}}
 }
 
 // back sends the browser to the client: with the state as it came, and with

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"net/url"
 	"strings"
 
 	"gatehouse/idp/client"
@@ -14,8 +15,9 @@ import (
 	"gatehouse/internal/audit"
 )
 
-// Finish goes on with a request whose sign-in is complete: it ends the flow and
-// begins the provider's session, both or neither, and asks next.
+// Finish goes on with a request whose sign-in is complete: it ends the flow, begins
+// the provider's session and issues the code, all or nothing; or asks next if more
+// is missing.
 func (h *Handler) Finish(w http.ResponseWriter, r *http.Request, done signin.Done) error {
 	req, c, err := h.waiting(r.Context(), done.Pending)
 	if err != nil {
@@ -24,11 +26,20 @@ func (h *Handler) Finish(w http.ResponseWriter, r *http.Request, done signin.Don
 	if req.Subject != "" && req.Subject != done.User.ID {
 		return h.otherPerson(w, r, req, done)
 	}
-	s, err := h.BeginSession(w, r, done)
-	if err != nil {
+	v := &visitor{user: done.User, fresh: done.Pending.Known == nil}
+	var answer url.Values
+	if err := h.beginSession(w, r, done, func(ctx context.Context, s sso.Session) (err error) {
+		if v.session = s; lacking(req, v, h.Now()) == lackNothing {
+			answer, err = h.answer(ctx, c, req, v)
+		}
+		return err
+	}); err != nil {
 		return err
 	}
-	return h.next(w, r, c, req, &visitor{session: s, user: done.User, fresh: done.Pending.Known == nil})
+	if answer != nil {
+		return h.back(w, r, req, answer)
+	}
+	return h.next(w, r, c, req, v)
 }
 
 // BeginSession ends the flow of a complete sign-in and begins the provider's
@@ -36,16 +47,21 @@ func (h *Handler) Finish(w http.ResponseWriter, r *http.Request, done signin.Don
 // session's cookie with w. It returns signin.ErrUsed when the flow has ended
 // before, signin.ErrFlowNotFound when what it went on from is gone, and else an
 // *httpx.Error.
-func (h *Handler) BeginSession(w http.ResponseWriter, r *http.Request, done signin.Done) (sso.Session, error) {
-	s, ticket, err := h.signedIn(r, done)
+func (h *Handler) BeginSession(w http.ResponseWriter, r *http.Request, done signin.Done) error {
+	return h.beginSession(w, r, done, func(context.Context, sso.Session) error { return nil })
+}
+
+// beginSession is BeginSession with more to do in its transaction.
+func (h *Handler) beginSession(w http.ResponseWriter, r *http.Request, done signin.Done, also func(context.Context, sso.Session) error) error {
+	ticket, err := h.signedIn(r, done, also)
 	if errors.Is(err, signin.ErrUsed) || errors.Is(err, signin.ErrFlowNotFound) {
-		return sso.Session{}, err
+		return err
 	}
 	if err != nil {
-		return sso.Session{}, unavailable(err)
+		return unavailable(err)
 	}
 	h.SSO.SetCookie(w, ticket)
-	return s, nil
+	return nil
 }
 
 // otherPerson refuses a sign-in of somebody who was not asked for. The flow
@@ -61,8 +77,9 @@ func (h *Handler) otherPerson(w http.ResponseWriter, r *http.Request, req *Reque
 	return h.deny(w, r, req, refuse("login_required", "another person signed in"))
 }
 
-// signedIn writes all that a sign-in changes, in one transaction.
-func (h *Handler) signedIn(r *http.Request, done signin.Done) (s sso.Session, ticket string, err error) {
+// signedIn writes all that a sign-in changes, in one transaction, and what also
+// writes.
+func (h *Handler) signedIn(r *http.Request, done signin.Done, also func(context.Context, sso.Session) error) (ticket string, err error) {
 	address := ""
 	if ip := h.ClientIP(r); ip.IsValid() {
 		address = ip.String()
@@ -95,8 +112,8 @@ func (h *Handler) signedIn(r *http.Request, done signin.Done) (s sso.Session, ti
 				return err
 			}
 		}
-		s, ticket, err = h.SSO.Begin(ctx, start)
-		if err != nil {
+		var s sso.Session
+		if s, ticket, err = h.SSO.Begin(ctx, start); err != nil {
 			return err
 		}
 		if h.SignedIn != nil {
@@ -104,11 +121,14 @@ func (h *Handler) signedIn(r *http.Request, done signin.Done) (s sso.Session, ti
 				return err
 			}
 		}
-		return h.Journal.Append(ctx, audit.Event{Type: "user.signed_in", Target: done.User.ID, Detail: map[string]string{
+		if err := h.Journal.Append(ctx, audit.Event{Type: "user.signed_in", Target: done.User.ID, Detail: map[string]string{
 			"sid": s.ID, "amr": strings.Join(s.AMR, " "), "for": cmp.Or(done.Pending.For, "client"),
-		}})
+		}}); err != nil {
+			return err
+		}
+		return also(ctx, s)
 	})
-	return s, ticket, err
+	return ticket, err
 }
 
 // Unmet answers a request that a sign-in cannot meet: it demands a second

@@ -30,7 +30,7 @@ type Deps struct {
 	DeviceLifetime time.Duration
 	// BeginSession ends the flow of a complete sign-in and begins the browser's
 	// session; oidc.Handler has it.
-	BeginSession func(http.ResponseWriter, *http.Request, signin.Done) (sso.Session, error)
+	BeginSession func(http.ResponseWriter, *http.Request, signin.Done) error
 	// Accounts are the ways in and out of an account.
 	Accounts *account.Accounts
 	// EndSession ends one session of a person at the provider, and what was

@@ -147,7 +147,7 @@ func (p *Pages) beginOn(w http.ResponseWriter, r *http.Request, ask signin.Ask, 
 
 // enter ends a sign-in to a page of the person's own account.
 func (p *Pages) enter(w http.ResponseWriter, r *http.Request, done signin.Done) error {
-	if _, err := p.deps.BeginSession(w, r, done); err != nil {
+	if err := p.deps.BeginSession(w, r, done); err != nil {
 		return err
 	}
 	p.goTo(w, r, done.Pending.Restart)
