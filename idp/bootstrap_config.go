@@ -115,8 +115,9 @@ type ClientSeed struct {
 	// ReadAttributes are the attributes of a person that the client is told, as
 	// far as its scopes say so. Default: all but the custom ones.
 	ReadAttributes []string `yaml:"read_attributes"`
-	// WriteAttributes are the attributes that a person may change through the
-	// client. Default: all but the custom ones.
+	// WriteAttributes are the attributes that a person who signs up on the way to
+	// the client may set, of those of idp.account.attributes; required ones may be
+	// set in any case. Default: all but the custom ones.
 	WriteAttributes []string `yaml:"write_attributes"`
 	// Revocation lets the client end its tokens at the revocation endpoint.
 	// Default true.

@@ -1,6 +1,7 @@
 package idp
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"gatehouse/idp/admin"
+	"gatehouse/idp/client"
 	"gatehouse/idp/notify"
 	"gatehouse/idp/oidc"
 	"gatehouse/idp/password/breach"
@@ -63,6 +65,25 @@ type Provider struct {
 	machine *signin.Machine
 }
 
+// writes tells which attributes people may write of themselves through a client.
+// The gateway's own client is the provider's: what its pages take, it may write.
+func (p *Provider) writes(ctx context.Context, id string) (func(attribute string) bool, error) {
+	all := func(string) bool { return true }
+	if id == "" {
+		return all, nil
+	}
+	c, err := p.Clients.Find(ctx, id)
+	switch {
+	case errors.Is(err, client.ErrNotFound):
+		return func(string) bool { return false }, nil
+	case err != nil:
+		return nil, err
+	case c.Managed:
+		return all, nil
+	}
+	return c.Writes, nil
+}
+
 // route is what one path answers, by method.
 type route map[string]http.Handler
 
@@ -95,7 +116,7 @@ func New(cfg Config, d Deps) (*Provider, error) {
 		BeginSession: func(w http.ResponseWriter, r *http.Request, done signin.Done) error {
 			return endpoints.BeginSession(w, r, done)
 		},
-		Accounts: p.Accounts, EndSession: p.Mint.EndSession, SignUp: p.Accounts.SignUpOpen(), Recovery: p.Accounts.RecoveryOpen(),
+		Writes: p.writes, Accounts: p.Accounts, EndSession: p.Mint.EndSession, SignUp: p.Accounts.SignUpOpen(), Recovery: p.Accounts.RecoveryOpen(),
 		FormKey: d.Sealer.Derive(formKeyPurpose, 32), HeldKeys: func() [][]byte { return d.Sealer.DeriveAll(formKeyPurpose, 32) },
 		FlowLifetime: cfg.SignIn.Lifetime, ClientIP: d.ClientIP, Demo: d.Demo, Letters: letters(d.Mailbox), Shared: cfg.Shared(), Now: d.Now,
 	})

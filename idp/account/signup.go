@@ -26,8 +26,9 @@ type Wish struct {
 	Password               string
 	// Attributes are standard attributes and custom ones, name included.
 	Attributes map[string]string
-	// Write are the attributes that may be among them; nil means those of the
-	// configuration. Required ones always may.
+	// Write are the attributes that may be among them, and whether there may be a
+	// phone number; nil means those of the configuration, and that there may.
+	// Required ones always may.
 	Write []string
 	// Browser is the secret of the browser. Mandatory.
 	Browser string
@@ -94,6 +95,9 @@ func (a *Accounts) draft(w Wish) (pool.User, error) {
 		if !slices.Contains(write, name) || name == "email" || name == "phone_number" {
 			return pool.User{}, &FieldError{name, "it cannot be set here"}
 		}
+	}
+	if w.Phone != "" && w.Write != nil && !slices.Contains(write, "phone_number") {
+		return pool.User{}, &FieldError{"phone_number", "it cannot be set here"}
 	}
 	n.Name = n.Attributes["name"]
 	delete(n.Attributes, "name")

@@ -208,7 +208,7 @@ func (h *Handler) ask(r *http.Request, c client.Client, req *Request) signin.Ask
 		app = c.ID
 	}
 	return signin.Ask{
-		App: app, Destination: req.RedirectURI, Hint: req.LoginHint, Strong: req.Strong,
+		App: app, Client: c.ID, Destination: req.RedirectURI, Hint: req.LoginHint, Strong: req.Strong,
 		Restart: h.base + PathAuthorize + "?" + r.URL.RawQuery,
 	}
 }

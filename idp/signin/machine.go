@@ -46,8 +46,10 @@ type Ask struct {
 	// For says who waits: "" is an authorization request, ForAccount a page of
 	// the person's own account, which Restart leads back to.
 	For string `json:"for,omitempty"`
-	// App is the name of the application, for the person to read.
-	App string `json:"app"`
+	// App is the name of the application, for the person to read; Client is the id
+	// of its client, "" for a page of ours.
+	App    string `json:"app"`
+	Client string `json:"client,omitempty"`
 	// Destination is the URI the browser goes to in the end; pages need its
 	// origin.
 	Destination string `json:"destination"`

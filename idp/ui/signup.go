@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"net/url"
@@ -33,7 +34,11 @@ func (p *Pages) SignUp(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return p.form(w, p.signUpForm(pending, secret, httpx.Form{}))
+	attributes, err := p.signUpAttributes(r.Context(), pending)
+	if err != nil {
+		return err
+	}
+	return p.form(w, p.signUpForm(pending, secret, attributes, httpx.Form{}))
 }
 
 // inFlow returns the flow of a page that comes before a sign-in. Without a flow
@@ -86,7 +91,7 @@ func (p *Pages) beginAt(w http.ResponseWriter, r *http.Request, path string) err
 // fixed are the fields of the sign-up form that are no attributes.
 var fixed = []string{tokenField, "username", "email", "phone_number", "password"}
 
-func (p *Pages) signUpForm(pending signin.Pending, secret string, typed httpx.Form) formPage {
+func (p *Pages) signUpForm(pending signin.Pending, secret string, attributes []string, typed httpx.Form) formPage {
 	f := formPage{
 		Title: "Sign up", Lead: "to continue to " + pending.App, Action: p.link(true, PathSignUp, pending.ID),
 		Token: p.token(secret, signUpStep(pending.ID)), Button: "Sign up",
@@ -101,7 +106,7 @@ func (p *Pages) signUpForm(pending signin.Pending, secret string, typed httpx.Fo
 	if p.deps.Pool.SignsInWith(pool.ByUsername) {
 		f.Inputs = append(f.Inputs, name)
 	}
-	f.Inputs = append(f.Inputs, p.attributeInputs(p.signUpAttributes())...)
+	f.Inputs = append(f.Inputs, p.attributeInputs(attributes)...)
 	for i := range f.Inputs {
 		f.Inputs[i].Value = typed.Get(f.Inputs[i].Name)
 	}
@@ -109,15 +114,25 @@ func (p *Pages) signUpForm(pending signin.Pending, secret string, typed httpx.Fo
 	return f
 }
 
-// signUpAttributes are the attributes that the sign-up form asks for.
-func (p *Pages) signUpAttributes() []string {
-	names := p.deps.Accounts.Attributes()
+// signUpAttributes are the attributes that the sign-up form asks for and takes:
+// those that the client may write that the person comes from, and the required ones.
+func (p *Pages) signUpAttributes(ctx context.Context, pending signin.Pending) ([]string, error) {
+	writes, err := p.deps.Writes(ctx, pending.Client)
+	if err != nil {
+		return nil, err
+	}
+	names := []string{}
+	for _, name := range p.deps.Accounts.Attributes() {
+		if writes(name) {
+			names = append(names, name)
+		}
+	}
 	for _, name := range p.deps.Pool.Schema().Required() {
 		if name != "email" && !slices.Contains(names, name) {
 			names = append(names, name)
 		}
 	}
-	return names
+	return names, nil
 }
 
 // labels are what people read for an attribute.
@@ -162,13 +177,17 @@ func (p *Pages) SignedUp(w http.ResponseWriter, r *http.Request) error {
 	case err != nil:
 		return err
 	}
+	attributes, err := p.signUpAttributes(r.Context(), f.Pending)
+	if err != nil {
+		return err
+	}
 	wish := account.Wish{
 		Username: form.Get("username"), Email: form.Get("email"), Phone: form.Get("phone_number"), Password: form.Get("password"),
-		Attributes: attributesOf(form), Browser: f.secret, Restart: f.Restart, From: p.deps.ClientIP(r),
+		Attributes: attributesOf(form), Write: attributes, Browser: f.secret, Restart: f.Restart, From: p.deps.ClientIP(r),
 	}
 	id, err := p.deps.Accounts.SignUp(p.actor(r, ""), wish)
 	if err != nil {
-		return p.refuse(w, p.signUpForm(f.Pending, f.secret, form), err)
+		return p.refuse(w, p.signUpForm(f.Pending, f.secret, attributes, form), err)
 	}
 	p.remember(w, r, id, wish.Browser, p.deps.Accounts.ConfirmWithin())
 	p.goTo(w, r, p.confirmPath(id))

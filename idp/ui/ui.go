@@ -31,6 +31,9 @@ type Deps struct {
 	// BeginSession ends the flow of a complete sign-in and begins the browser's
 	// session; oidc.Handler has it.
 	BeginSession func(http.ResponseWriter, *http.Request, signin.Done) error
+	// Writes tells which attributes a person may write through a client, "" being
+	// our own pages.
+	Writes func(ctx context.Context, client string) (func(attribute string) bool, error)
 	// Accounts are the ways in and out of an account.
 	Accounts *account.Accounts
 	// EndSession ends one session of a person at the provider, and what was
