@@ -23,15 +23,15 @@ func TestQuartilesInterpolate(t *testing.T) {
 
 func TestRatioIsTakenToTheMeanOfTheNeighbours(t *testing.T) {
 	p := pairing{
-		own:    sample{load{rate: 50}, 60 * time.Microsecond},
-		before: sample{load{rate: 80}, 30 * time.Microsecond},
-		after:  sample{load{rate: 120}, 50 * time.Microsecond},
+		own:    sample{load{p50: 50}, 60 * time.Microsecond},
+		before: sample{load{p50: 80}, 30 * time.Microsecond},
+		after:  sample{load{p50: 120}, 50 * time.Microsecond},
 	}
 	if got := p.cpuRatio(); got != 1.5 {
 		t.Errorf("cpuRatio() = %v, want 1.5", got)
 	}
-	if got := p.rateRatio(); got != 0.5 {
-		t.Errorf("rateRatio() = %v, want 0.5", got)
+	if got := p.p50Ratio(); got != 0.5 {
+		t.Errorf("p50Ratio() = %v, want 0.5", got)
 	}
 }
 

@@ -49,11 +49,6 @@ func (p pairing) cpuRatio() float64 {
 	return 2 * float64(p.own.cpu) / float64(p.before.cpu+p.after.cpu)
 }
 
-// rateRatio is the requests a second, as a multiple of the neighbours' mean.
-func (p pairing) rateRatio() float64 {
-	return 2 * p.own.rate / (p.before.rate + p.after.rate)
-}
-
 // p50Ratio is the median latency, as a multiple of the neighbours' mean.
 func (p pairing) p50Ratio() float64 {
 	return 2 * float64(p.own.p50) / float64(p.before.p50+p.after.p50)
