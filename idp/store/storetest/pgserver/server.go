@@ -2,6 +2,7 @@ package pgserver
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -10,11 +11,15 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"time"
 )
 
 // ErrMissing means that there is no PostgreSQL to start.
 var ErrMissing = errors.New("PostgreSQL is not installed; on Debian: apt-get install postgresql")
+
+// usualPort is in the name of the socket.
+const usualPort = 5432
 
 // startLimit bounds how long making and starting a server takes.
 const startLimit = time.Minute
@@ -24,6 +29,8 @@ type Server struct {
 	// Dir is its directory, which holds the socket.
 	Dir string
 
+	port int
+	cert *tls.Certificate // nil for the socket alone
 	cmd  *exec.Cmd
 	hold io.Closer
 }
@@ -45,27 +52,29 @@ var unsafe = []string{"-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "
 
 // Start makes and starts a server, in a minute at most. It forgets everything
 // when the machine stops, and is fast. ErrMissing.
-func Start(ctx context.Context) (*Server, error) { return start(ctx, place(), unsafe) }
+func Start(ctx context.Context) (*Server, error) {
+	return start(ctx, &Server{port: usualPort}, place(), unsafe)
+}
 
 // StartSafe is Start of a server that keeps data as one does that is in use: on
 // the disk, and written before it says so.
-func StartSafe(ctx context.Context) (*Server, error) { return start(ctx, "", nil) }
+func StartSafe(ctx context.Context) (*Server, error) {
+	return start(ctx, &Server{port: usualPort}, "", nil)
+}
 
-func start(ctx context.Context, parent string, settings []string) (*Server, error) {
+func start(ctx context.Context, s *Server, parent string, settings []string) (*Server, error) {
 	bin, err := programs()
 	if err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, startLimit)
 	defer cancel()
-	dir, err := os.MkdirTemp(parent, "gatehouse-pg-")
-	if err != nil {
+	if s.Dir, err = os.MkdirTemp(parent, "gatehouse-pg-"); err != nil {
 		return nil, fmt.Errorf("start PostgreSQL: %w", err)
 	}
-	s := &Server{Dir: dir}
 	if err := s.start(ctx, bin, settings); err != nil {
 		if s.hold == nil {
-			err = errors.Join(err, os.RemoveAll(dir))
+			err = errors.Join(err, os.RemoveAll(s.Dir))
 		}
 		return nil, fmt.Errorf("start PostgreSQL: %w", errors.Join(err, s.Stop()))
 	}
@@ -81,6 +90,13 @@ func (s *Server) start(ctx context.Context, bin string, settings []string) error
 	}
 	if out, err := initdb.CombinedOutput(); err != nil {
 		return fmt.Errorf("initdb: %w\n%s", err, out)
+	}
+	if s.cert != nil {
+		more, err := s.secure()
+		if err != nil {
+			return err
+		}
+		settings = append(more, settings...)
 	}
 	// It outlives ctx; the pipe ends it.
 	cmd := exec.Command("/bin/sh", append([]string{"-c", keep, "sh", filepath.Join(bin, "postgres"), s.Dir}, settings...)...)
@@ -104,7 +120,7 @@ func (s *Server) ready(ctx context.Context) error {
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		conn, err := net.Dial("unix", filepath.Join(s.Dir, ".s.PGSQL.5432"))
+		conn, err := net.Dial("unix", filepath.Join(s.Dir, fmt.Sprintf(".s.PGSQL.%d", s.port)))
 		if err == nil {
 			return conn.Close()
 		}
@@ -118,11 +134,14 @@ func (s *Server) ready(ctx context.Context) error {
 }
 
 // URL returns the address of a database on the server, for its superuser.
-func (s *Server) URL(database string) string { return URL(s.Dir, database) }
+func (s *Server) URL(database string) string { return address(s.Dir, s.port, database) }
 
-// URL is Server.URL of the server whose directory is dir.
-func URL(dir, database string) string {
-	return (&url.URL{Scheme: "postgres", User: url.User("postgres"), Path: "/" + database, RawQuery: url.Values{"host": {dir}}.Encode()}).String()
+// URL is Server.URL of the server of Start whose directory is dir.
+func URL(dir, database string) string { return address(dir, usualPort, database) }
+
+func address(dir string, port int, database string) string {
+	parameters := url.Values{"host": {dir}, "port": {strconv.Itoa(port)}}
+	return (&url.URL{Scheme: "postgres", User: url.User("postgres"), Path: "/" + database, RawQuery: parameters.Encode()}).String()
 }
 
 // Stop ends the server and waits for it. A second Stop does nothing.
