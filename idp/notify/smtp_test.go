@@ -120,6 +120,39 @@ func TestServerMustProveItsName(t *testing.T) {
 	}
 }
 
+// The password is told by the safest of the ways that the server knows.
+func TestServerKnowsOtherWaysToAuthenticate(t *testing.T) {
+	for _, tt := range []struct {
+		methods []string
+		want    string
+	}{
+		{[]string{mailsink.AuthPlain}, mailsink.AuthPlain},
+		{[]string{mailsink.AuthLogin}, mailsink.AuthLogin},
+		{[]string{mailsink.AuthLogin, mailsink.AuthPlain}, mailsink.AuthPlain},
+		{[]string{mailsink.AuthLogin, mailsink.AuthPlain, mailsink.AuthSCRAM}, mailsink.AuthSCRAM},
+	} {
+		sink := newSink(t, mailsink.Options{Username: "us", Password: "secret", Methods: tt.methods})
+		cfg := mailTo(t, sink)
+		cfg.Username, cfg.Password = "us", "secret"
+		if _, err := newSMTP(t, cfg).Send(t.Context(), letter(t)); err != nil {
+			t.Errorf("%v: %v", tt.methods, err)
+		} else if m := sink.Messages()[0]; m.User != "us" || m.Method != tt.want {
+			t.Errorf("%v: %s with %q, want %s", tt.methods, m.User, m.Method, tt.want)
+		}
+		cfg.Password = "another"
+		var failed *notify.DeliveryError
+		if _, err := newSMTP(t, cfg).Send(t.Context(), letter(t)); !errors.As(err, &failed) || failed.Code != 535 || strings.Contains(err.Error(), "another") {
+			t.Errorf("%v with another password: %v, want 535", tt.methods, err)
+		}
+	}
+	sink := newSink(t, mailsink.Options{Username: "us", Password: "secret", Methods: []string{mailsink.AuthSCRAM}, Impostor: true})
+	cfg := mailTo(t, sink)
+	cfg.Username, cfg.Password = "us", "secret"
+	if _, err := newSMTP(t, cfg).Send(t.Context(), letter(t)); err == nil || len(sink.Messages()) != 0 {
+		t.Errorf("a server that does not know the password was given a letter (%v)", err)
+	}
+}
+
 func TestClosedConnectionIsMadeAnew(t *testing.T) {
 	sink := newSink(t, mailsink.Options{Answer: func(command, _ string) string {
 		if command == "NOOP" {

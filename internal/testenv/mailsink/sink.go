@@ -29,6 +29,10 @@ type Options struct {
 	Implicit, Plain bool
 	// Username and Password must be given before mail is taken; "" asks for none.
 	Username, Password string
+	// Methods are those of AUTH that are offered; default AuthPlain.
+	Methods []string
+	// Impostor has it fail to prove that it knows the password, in SCRAM.
+	Impostor bool
 	// Answer may change what the server says to a command, by name: CONNECT,
 	// EHLO, STARTTLS, AUTH, MAIL, RCPT, DATA (before the text), END (after it),
 	// NOOP, RSET. arg is the rest of the line; the recipient for END. "" is the
@@ -48,9 +52,10 @@ type Message struct {
 	Header mail.Header
 	Body   string
 	Raw    string
-	// TLS and User tell how it came; User is "" without authentication.
-	TLS  bool
-	User string
+	// TLS, User and Method tell how it came; the latter are "" without
+	// authentication.
+	TLS          bool
+	User, Method string
 }
 
 // Sink is a running server. It is safe for concurrent use.
@@ -73,6 +78,9 @@ type Sink struct {
 func New(o Options) (*Sink, error) {
 	if o.Addr == "" {
 		o.Addr = "127.0.0.1:0"
+	}
+	if o.Methods == nil {
+		o.Methods = []string{AuthPlain}
 	}
 	s := &Sink{o: o, came: make(chan struct{}), conns: map[net.Conn]bool{}}
 	if err := s.makeCertificate(); err != nil {

@@ -3,7 +3,6 @@ package mailsink
 import (
 	"bufio"
 	"crypto/tls"
-	"encoding/base64"
 	"errors"
 	"io"
 	"net"
@@ -22,6 +21,7 @@ type talk struct {
 	r       *textproto.Reader
 	tls     bool
 	user    string
+	method  string
 	message Message
 }
 
@@ -97,7 +97,7 @@ func (t *talk) obey(command, arg string) bool {
 		if t.s.o.Username != "" && t.user == "" {
 			return t.say(command, arg, "530 5.7.0 authenticate first")
 		}
-		t.message = Message{From: address(arg), TLS: t.tls, User: t.user}
+		t.message = Message{From: address(arg), TLS: t.tls, User: t.user, Method: t.method}
 		return t.say(command, arg, "250 2.1.0 fine")
 	case "RCPT":
 		t.message.To = append(t.message.To, address(arg))
@@ -114,21 +114,9 @@ func (t *talk) extensions() string {
 		lines = append(lines, "250-STARTTLS")
 	}
 	if t.s.o.Username != "" && t.tls {
-		lines = append(lines, "250-AUTH PLAIN NTLM")
+		lines = append(lines, "250-AUTH "+strings.Join(t.s.o.Methods, " ")+" NTLM")
 	}
 	return strings.Join(append(lines, "250 SIZE 4194304"), "\r\n")
-}
-
-// auth takes AUTH PLAIN with its initial answer (RFC 4616).
-func (t *talk) auth(arg string) bool {
-	method, first, _ := strings.Cut(arg, " ")
-	text, err := base64.StdEncoding.DecodeString(first)
-	parts := strings.Split(string(text), "\x00")
-	if method != "PLAIN" || err != nil || len(parts) != 3 || parts[1] != t.s.o.Username || parts[2] != t.s.o.Password {
-		return t.say("AUTH", method, "535 5.7.8 wrong username or password")
-	}
-	t.user = parts[1]
-	return t.say("AUTH", method, "235 2.7.0 welcome")
 }
 
 func (t *talk) data() bool {
