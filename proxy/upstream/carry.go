@@ -125,7 +125,8 @@ func keptOnce(name string) (plain string, once bool) {
 func dropNamed(h http.Header, connection []string) {
 	for _, line := range connection {
 		for name := range strings.SplitSeq(line, ",") {
-			if name = textproto.TrimString(name); name != "" {
+			// Keep-Alive goes in any case, and is what nearly all of them name.
+			if name = textproto.TrimString(name); name != "" && !strings.EqualFold(name, "keep-alive") {
 				h.Del(name)
 				delete(h, strings.ToLower(name)) // see keptOnce
 			}

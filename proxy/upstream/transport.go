@@ -175,8 +175,7 @@ func bindsConnection(values []string) bool {
 	for _, v := range values {
 		for part := range strings.SplitSeq(v, ",") {
 			scheme, _, _ := strings.Cut(strings.TrimSpace(part), " ")
-			switch strings.ToLower(scheme) {
-			case "ntlm", "negotiate", "kerberos":
+			if strings.EqualFold(scheme, "NTLM") || strings.EqualFold(scheme, "Negotiate") || strings.EqualFold(scheme, "Kerberos") {
 				return true
 			}
 		}
