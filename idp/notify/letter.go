@@ -56,19 +56,23 @@ func viewOf(m Message, lang string, now time.Time) view {
 	return v
 }
 
-// span says how long is left, rounded down: whoever reads it comes in time.
+// span says how long is left, to the nearest minute and then rounded down:
+// whoever reads it comes in time, and a code that was made a moment ago lives as
+// long as it was made for.
 func span(left time.Duration) string {
+	left = left.Round(time.Minute)
 	for _, unit := range []struct {
 		size time.Duration
 		name string
 	}{{24 * time.Hour, "day"}, {time.Hour, "hour"}, {time.Minute, "minute"}} {
-		// Ninety minutes are not an hour, and two days are not 48 hours.
+		// Ninety minutes are not an hour, two days are not 48 hours, and one day is
+		// 24 hours, or it might end at midnight.
 		n := int(left / unit.size)
-		if n >= 2 || n == 1 && (unit.size == time.Minute || left%unit.size < unit.size/10) {
-			if n == 1 {
-				return "1 " + unit.name
-			}
+		switch {
+		case n >= 2:
 			return fmt.Sprintf("%d %ss", n, unit.name)
+		case n == 1 && unit.name != "day" && (unit.size == time.Minute || left%unit.size < unit.size/10):
+			return "1 " + unit.name
 		}
 	}
 	return "less than a minute"

@@ -137,8 +137,12 @@ func TestValidityIsWhatIsLeft(t *testing.T) {
 	all := templates(t)
 	m := notify.Samples(notify.ConfirmSignUp)[0]
 	for left, want := range map[time.Duration]string{
-		30 * time.Second: "less than a minute", 119 * time.Second: "1 minute", 90 * time.Minute: "90 minutes",
-		time.Hour: "1 hour", 24 * time.Hour: "1 day", 47 * time.Hour: "47 hours", 72 * time.Hour: "3 days",
+		30 * time.Second: "1 minute", 89 * time.Second: "1 minute", 90 * time.Minute: "90 minutes",
+		time.Hour: "1 hour", 24 * time.Hour: "24 hours", 47 * time.Hour: "47 hours", 72 * time.Hour: "3 days",
+		// A moment after the code was made, it is what it was made for.
+		24*time.Hour - 50*time.Millisecond: "24 hours", time.Hour - 2*time.Second: "1 hour", 72*time.Hour - 20*time.Second: "3 days",
+		3*time.Minute - 2*time.Second: "3 minutes", 24*time.Hour - 2*time.Minute: "23 hours", 10*time.Minute - 40*time.Second: "9 minutes",
+		time.Minute - time.Second: "1 minute", 29 * time.Second: "less than a minute", 0: "less than a minute", -time.Hour: "less than a minute",
 	} {
 		l, err := all.Render(m, m.Expires.Add(-left))
 		if err != nil || !strings.Contains(l.Text, "valid for "+want+".") {
