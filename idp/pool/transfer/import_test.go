@@ -71,9 +71,13 @@ func TestBadRowsAreReportedAndTheRestGoesIn(t *testing.T) {
 		{`{"username":"eve","password_hash":"$argon2id$v=19$m=4194304,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$c29tZWRpZ2VzdHNvbWVkaWdlc3Q"}`, "password_hash: stored password hash cannot be used: work is out of bounds"},
 		{`{"username":"eve","password_hash":"hunter2"}`, "password_hash: stored password hash cannot be used: not of the form $kind$parameters$salt$digest"},
 		{`{"username":"eve","username":"bob2"}`, "username: it stands there twice"},
-		{`{"username":"eve","Username":"bob2"}`, `"Username": there is no such key; did you mean username?`},
-		{`{"username":"eve","given_name":"E"}`, `"given_name": there is no such key; it belongs into attributes`},
-		{`{"username":"eve","totp_secret":"JBSWY3DP"}`, `"totp_secret": there is no such key`},
+		{`{"username":"eve","Username":"bob2"}`, `Username: unknown key; did you mean username?`},
+		{`{"username":"eve","given_name":"E"}`, `given_name: unknown key; it belongs into attributes`},
+		{`{"username":"eve","totp_secret":"JBSWY3DP"}`, `totp_secret: unknown key`},
+		// What is no word could be a formula to a spreadsheet, or hide the rest.
+		{`{"username":"eve","=1+1":"x"}`, `unknown key "=1+1"`},
+		{`{"username":"eve","a\u001b[2J":"x"}`, `unknown key "a\x1b[2J"`},
+		{`{"username":"eve","":"x"}`, `unknown key ""`},
 		{`{"username":"eve","attributes":{"locale":"en","locale":"de"}}`, `attributes: "locale" stands there twice`},
 		{`{"username":"eve","attributes":["locale"]}`, "attributes: it is an object of texts"},
 		{`{"username":"eve","attributes":{"locale":1}}`, `attributes: "locale": it is a text in quotes`},
@@ -231,6 +235,20 @@ func TestAnImportThatWasCutShortGoesOn(t *testing.T) {
 	// It is over: the same file is read from the start again.
 	if out := w.try("jsonl", text, transfer.Options{Key: "k"}); out.From != 0 || out.Refused != 331 {
 		t.Errorf("again = %+v, want all refused", out.Result)
+	}
+}
+
+func TestAReportNamesAnUnknownKeyAsItIs(t *testing.T) {
+	w := newWorld(t)
+	path := reportFile(t)
+	r, err := transfer.OpenReport(path, "csv")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	w.try("jsonl", `{"username":"eve","requiredActions":[]}`, transfer.Options{Report: r})
+	if got, want := content(t, path), "line,field,reason\n\"1\",\"requiredActions\",\"unknown key\"\n"; got != want {
+		t.Errorf("report = %s, want %s", got, want)
 	}
 }
 

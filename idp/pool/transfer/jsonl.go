@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"slices"
 	"time"
 
@@ -124,7 +125,7 @@ func (r *Row) parse(line []byte) error {
 		into := p.field(key)
 		switch {
 		case into == nil:
-			return bad(fmt.Sprintf("%.64q", key), "there is no such key"+hint(key))
+			return bad(unknown(key))
 		case slices.Contains(seen, key):
 			return bad(key, "it stands there twice")
 		}
@@ -167,6 +168,18 @@ func noObject(err error) string {
 		return "it ends in the middle of an object; is the file cut short?"
 	}
 	return "it is no JSON object"
+}
+
+// word is what is written into a report as a field without quotes: a key with
+// anything else could be a formula to a spreadsheet, or hide what stands beside it.
+var word = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_:.-]{0,63}$`)
+
+// unknown returns field and reason for a key that is none.
+func unknown(key string) (field, reason string) {
+	if !word.MatchString(key) {
+		return "", fmt.Sprintf("unknown key %.64q", key)
+	}
+	return key, "unknown key" + hint(key)
 }
 
 // hint says what an unknown key may have meant.
