@@ -20,7 +20,8 @@ type ForeignTOTP struct {
 	// Secret is the key in Base32 (RFC 4648 §6), of either case, with or without
 	// padding: 16 to 64 bytes.
 	Secret string
-	// Algorithm is SHA1, in the spelling of otpauth URIs or of Keycloak.
+	// Algorithm is SHA1, as otpauth URIs spell it, SHA-1, or HmacSHA1 as Keycloak
+	// does, in any case of letters.
 	Algorithm string
 	// Digits is how many digits a code has, Period how many seconds it lives.
 	Digits, Period int

@@ -36,8 +36,9 @@ func parseArgon2(kind string, rest []string) (stored, string) {
 		return nil, "parameters are not m, t, p"
 	}
 	m, t, p := n[0], n[1], n[2]
-	if t < 1 || t > maxPasses || p < 1 || p > maxLanes || m < 8*p || m > maxMemoryKiB {
-		return nil, "work is out of bounds"
+	why := outside(bound{"t", t, 1, maxPasses}, bound{"p", p, 1, maxLanes}, bound{"m", m, 8 * p, maxMemoryKiB})
+	if why != "" {
+		return nil, why
 	}
 	salt, digest, why := saltAndDigest(rest[2], rest[3])
 	return argonHash{kind, uint32(m), uint32(t), uint8(p), salt, digest}, why

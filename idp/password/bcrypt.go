@@ -50,8 +50,11 @@ func parseBcryptSHA256(rest []string) (stored, string) {
 
 func newBcrypt(level, text string) (bcryptHash, string) {
 	n, ok := decimal(level)
-	if !ok || n < minBcryptCost || n > maxBcryptCost {
-		return bcryptHash{}, "work is out of bounds"
+	if !ok {
+		return bcryptHash{}, "the cost is no number"
+	}
+	if why := outside(bound{"the cost", n, minBcryptCost, maxBcryptCost}); why != "" {
+		return bcryptHash{}, why
 	}
 	for i := range len(text) {
 		if !cryptCharacter(text[i]) {

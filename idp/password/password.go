@@ -170,8 +170,8 @@ func (h *Hasher) Verify(ctx context.Context, hash, password string) error {
 }
 
 // CheckHash reports whether Verify takes hash: nil, or ErrHash with a reason
-// that holds nothing of the hash. Hashes are argon2id and argon2i of version 19,
-// scrypt and PBKDF2 over SHA-1, SHA-256 or SHA-512, as PHC strings or as
+// that holds no byte of salt or digest: numbers alone. Hashes are argon2id and
+// argon2i of version 19, scrypt and PBKDF2 over SHA-1, SHA-256 or SHA-512, as PHC strings or as
 // passlib writes them, bcrypt (2a, 2b, 2y) and passlib's bcrypt-sha256.
 func CheckHash(hash string) error {
 	_, err := parse(hash)

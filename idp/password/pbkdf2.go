@@ -52,11 +52,11 @@ func parsePBKDF2(kind string, rest []string) (stored, string) {
 		h.new = sha512.New
 	}
 	if len(n) == 2 && n[1] != uint64(len(digest)) {
-		return nil, "digest has not the length it says"
+		return nil, fmt.Sprintf("the digest has %d bytes, and l is %d", len(digest), n[1])
 	}
 	// Each block of digest costs all iterations again.
 	if n[0] < minIterations || n[0]*h.blocks() > maxIterations {
-		return nil, "work is out of bounds"
+		return nil, fmt.Sprintf("%d iterations for each block of the digest (%d), want %d to %d in all", n[0], h.blocks(), minIterations, maxIterations)
 	}
 	h.iterations = int(n[0])
 	return h, ""

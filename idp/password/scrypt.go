@@ -48,11 +48,11 @@ func parseScryptCrypt(rest []string) (stored, string) {
 		n = append(n, raw)
 	}
 	digest, ok := cryptBytes(rest[1])
-	if !ok || len(digest) < minDigest || len(digest) > maxDigest {
-		return nil, "digest is out of bounds"
+	if !ok {
+		return nil, "the digest is not that of $7$"
 	}
-	if len(salt) < minSalt || len(salt) > maxSalt {
-		return nil, "salt is out of bounds"
+	if why := lengths([]byte(salt), digest); why != "" {
+		return nil, why
 	}
 	return newScrypt(n, []byte(salt), digest)
 }
@@ -60,8 +60,11 @@ func parseScryptCrypt(rest []string) (stored, string) {
 func newScrypt(n []uint64, salt, digest []byte) (stored, string) {
 	logN, r, p := n[0], n[1], n[2]
 	// Each factor before the product, or it might wrap around.
-	if logN < 1 || logN > 20 || r < 1 || r > 1<<10 || p < 1 || p > maxLanes || r<<logN > maxMemoryKiB<<3 {
-		return nil, "work is out of bounds"
+	if why := outside(bound{"ln", logN, 1, 20}, bound{"r", r, 1, 1 << 10}, bound{"p", p, 1, maxLanes}); why != "" {
+		return nil, why
+	}
+	if r<<logN > maxMemoryKiB<<3 {
+		return nil, fmt.Sprintf("ln and r take %d KiB, want %d at most", r<<logN>>3, maxMemoryKiB)
 	}
 	return scryptHash{int(logN), int(r), int(p), salt, digest}, ""
 }

@@ -36,7 +36,7 @@ type stored interface {
 }
 
 // parse reads a stored hash strictly and checks the bounds; every failure is
-// ErrHash, with a reason that holds nothing of the hash.
+// ErrHash, with a reason that holds no byte of salt or digest.
 func parse(s string) (stored, error) {
 	if len(s) > maxHash {
 		return nil, fmt.Errorf("%w: longer than %d bytes", ErrHash, maxHash)
@@ -76,14 +76,42 @@ func parseKind(kind string, rest []string) (stored, string) {
 func saltAndDigest(salt, digest string) (s, d []byte, why string) {
 	enc := base64.RawStdEncoding.Strict()
 	s, err := enc.DecodeString(salt)
-	if err != nil || len(s) < minSalt || len(s) > maxSalt {
-		return nil, nil, "salt is out of bounds"
+	if err != nil {
+		return nil, nil, "the salt is no base64 without padding"
 	}
 	d, err = enc.DecodeString(digest)
-	if err != nil || len(d) < minDigest || len(d) > maxDigest {
-		return nil, nil, "digest is out of bounds"
+	if err != nil {
+		return nil, nil, "the digest is no base64 without padding"
 	}
-	return s, d, ""
+	return s, d, lengths(s, d)
+}
+
+// lengths returns which of salt and digest is too short or too long, "" for none.
+func lengths(salt, digest []byte) string {
+	switch {
+	case len(salt) < minSalt || len(salt) > maxSalt:
+		return fmt.Sprintf("the salt has %d bytes, want %d to %d", len(salt), minSalt, maxSalt)
+	case len(digest) < minDigest || len(digest) > maxDigest:
+		return fmt.Sprintf("the digest has %d bytes, want %d to %d", len(digest), minDigest, maxDigest)
+	}
+	return ""
+}
+
+// bound is a number of a hash and what it may be.
+type bound struct {
+	name               string
+	found, least, most uint64
+}
+
+// outside returns the first number that lies outside its bounds, and the bounds;
+// "" if none does.
+func outside(list ...bound) string {
+	for _, b := range list {
+		if b.found < b.least || b.found > b.most {
+			return fmt.Sprintf("%s is %d, want %d to %d", b.name, b.found, b.least, b.most)
+		}
+	}
+	return ""
 }
 
 // numbers reads comma-separated decimals that follow prefixes, in their order.

@@ -110,6 +110,39 @@ func TestDecomposedPasswordOfAnotherSystemIsVerified(t *testing.T) {
 	}
 }
 
+func TestAHashOutOfBoundsIsToldWhatItHasAndWhatItMayHave(t *testing.T) {
+	b := func(n int) string { return base64.RawStdEncoding.EncodeToString(make([]byte, n)) }
+	s, d := b(16), b(32)
+	crypt := strings.Repeat("a", 53)
+	for hash, want := range map[string]string{
+		"$2b$03$" + crypt: "the cost is 3, want 4 to 14", "$2b$15$" + crypt: "the cost is 15, want 4 to 14", "$2b$xx$" + crypt: "the cost is no number",
+		"$bcrypt-sha256$v=2,t=2b,r=15$" + crypt[:22] + "$" + crypt[:31]: "the cost is 15, want 4 to 14",
+		"$argon2id$v=19$m=131073,t=10,p=4$" + s + "$" + d:               "m is 131073, want 32 to 131072",
+		"$argon2id$v=19$m=8,t=1,p=2$" + s + "$" + d:                     "m is 8, want 16 to 131072",
+		"$argon2i$v=19$m=1024,t=11,p=4$" + s + "$" + d:                  "t is 11, want 1 to 10",
+		"$argon2i$v=19$m=1024,t=0,p=4$" + s + "$" + d:                   "t is 0, want 1 to 10",
+		"$argon2i$v=19$m=1024,t=1,p=5$" + s + "$" + d:                   "p is 5, want 1 to 4",
+		"$argon2i$v=19$m=1024,t=1,p=4$" + b(7) + "$" + d:                "the salt has 7 bytes, want 8 to 64",
+		"$argon2i$v=19$m=1024,t=1,p=4$" + s + "$" + b(15):               "the digest has 15 bytes, want 16 to 64",
+		"$argon2i$v=19$m=1024,t=1,p=4$" + s + "=$" + d:                  "the salt is no base64 without padding",
+		"$argon2i$v=19$m=1024,t=1,p=4$" + s + "$" + d + "=":             "the digest is no base64 without padding",
+		"$scrypt$ln=21,r=8,p=1$" + s + "$" + d:                          "ln is 21, want 1 to 20",
+		"$scrypt$ln=10,r=1025,p=1$" + s + "$" + d:                       "r is 1025, want 1 to 1024",
+		"$scrypt$ln=10,r=8,p=5$" + s + "$" + d:                          "p is 5, want 1 to 4",
+		"$scrypt$ln=18,r=8,p=1$" + s + "$" + d:                          "ln and r take 262144 KiB, want 131072 at most",
+		"$7$86..../....salt$" + crypt[:42] + ".":                        "the salt has 4 bytes, want 8 to 64",
+		"$7$86..../....saltsalt$" + crypt[:8]:                           "the digest has 6 bytes, want 16 to 64",
+		"$7$86..../....saltsalt$" + crypt[:43] + "!":                    "the digest is not that of $7$",
+		"$pbkdf2-sha256$i=999$" + s + "$" + d:                           "999 iterations for each block of the digest (1), want 1000 to 2000000 in all",
+		"$pbkdf2-sha1$i=1000001$" + s + "$" + d:                         "1000001 iterations for each block of the digest (2), want 1000 to 2000000 in all",
+		"$pbkdf2-sha256$i=1000,l=31$" + s + "$" + d:                     "the digest has 32 bytes, and l is 31",
+	} {
+		if err := password.CheckHash(hash); err == nil || !strings.HasSuffix(err.Error(), ": "+want) {
+			t.Errorf("CheckHash(%q) = %v, want %q", hash, err, want)
+		}
+	}
+}
+
 func TestImportedHashIsBoundedBothWays(t *testing.T) {
 	b := func(n int) string { return base64.RawStdEncoding.EncodeToString(make([]byte, n)) }
 	s, d := b(16), b(32)

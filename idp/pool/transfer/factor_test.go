@@ -96,6 +96,21 @@ func TestSecretsAreWrittenOnlyWhenAsked(t *testing.T) {
 	}
 }
 
+func TestAlgorithmOfAnAppIsTakenInEverySpelling(t *testing.T) {
+	w := newWorld(t)
+	clock := storetest.NewClock()
+	var cfg mfa.Config
+	cfg.Defaults()
+	w.factors = factorsAt(t, w.db, cfg, clock.Now)
+	var text strings.Builder
+	for i, name := range []string{"SHA1", "sha1", "SHA-1", "HmacSHA1", "HMACSHA1"} {
+		fmt.Fprintf(&text, `{"username":"u%d","totp":"%s","totp_algorithm":"%s"}`+"\n", i, app, name)
+	}
+	if out := w.try("jsonl", text.String(), transfer.Options{}); out.err != nil || out.Authenticators != 5 {
+		t.Errorf("import = %+v, want 5 authenticator apps", out)
+	}
+}
+
 func TestAppsOfOtherKindsAreRefused(t *testing.T) {
 	w := newWorld(t)
 	rows := []struct{ row, want string }{
