@@ -321,7 +321,7 @@ routes: [{ name: all, match: { path: /public/** }, allow: anyone }]
 	if err != nil {
 		t.Fatal(err)
 	}
-	if w := p.Summary().Warnings; len(w) != 1 || !strings.Contains(w[0], "trusted_proxies") {
+	if w := p.Summary().Warnings; len(w) != 1 || !strings.Contains(w[0].Message, "trusted_proxies") {
 		t.Errorf("warnings = %q, want one that names trusted_proxies", w)
 	}
 	p, err = Parse("gatehouse.yaml", []byte(text+"trusted_proxies: [127.0.0.1]\n"))

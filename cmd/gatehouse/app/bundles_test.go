@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"encoding/pem"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -108,7 +109,7 @@ func TestABundleIsFetchedBeforeAnybodyIsServed(t *testing.T) {
 	g.open(Options{})
 	defer g.app.Close()
 	g.wantsDecision("with the bundle", "allow")
-	if w := g.app.Summary().Warnings; strings.Contains(strings.Join(w, ""), "not fetched") {
+	if w := g.app.Summary().Warnings; strings.Contains(fmt.Sprint(w), "not fetched") {
 		t.Errorf("it is warned of a bundle that is there: %q", w)
 	}
 }
@@ -119,7 +120,7 @@ func TestCheckTellsOfABundleItDidNotFetch(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if w := strings.Join(plan.Summary().Warnings, "\n"); !strings.Contains(w, "the bundle "+s.URL+"/b.tar.gz was not fetched") {
+	if w := fmt.Sprint(plan.Summary().Warnings); !strings.Contains(w, "the bundle "+s.URL+"/b.tar.gz was not fetched") {
 		t.Errorf("warnings = %q, want one of the bundle", w)
 	}
 }
@@ -135,7 +136,7 @@ func TestCheckUsesTheBundleThatServeKept(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if w := strings.Join(plan.Summary().Warnings, "\n"); strings.Contains(w, "not fetched") {
+	if w := fmt.Sprint(plan.Summary().Warnings); strings.Contains(w, "not fetched") {
 		t.Errorf("it is warned of a bundle that is on disk: %s", w)
 	}
 	// The rules have moved on, and the server's bundle may have as well.
@@ -144,7 +145,7 @@ func TestCheckUsesTheBundleThatServeKept(t *testing.T) {
 	if err != nil {
 		t.Fatalf("an old copy on disk makes the file wrong: %v", err)
 	}
-	if w := strings.Join(plan.Summary().Warnings, "\n"); !strings.Contains(w, "not fetched") {
+	if w := fmt.Sprint(plan.Summary().Warnings); !strings.Contains(w, "not fetched") {
 		t.Errorf("warnings = %q, want one of the bundle", w)
 	}
 	s.put(pack(t, other))

@@ -167,12 +167,12 @@ func (d *draft) compile(have bundles) (*Plan, error) {
 }
 
 // missing tells of bundles that the plan was compiled without.
-func (p *Plan) missing() []string {
-	var all []string
+func (p *Plan) missing() []conf.Problem {
+	var all []conf.Problem
 	for _, e := range p.draft.named {
 		if _, have := p.bundles[e.key]; !have {
-			all = append(all, fmt.Sprintf("%s:%d:%d: the bundle %s was not fetched, as only serve does: what asks for its rules is refused here  (warning)",
-				e.Pos.File, e.Pos.Line, e.Pos.Column, e.Label()))
+			all = append(all, conf.Problem{Pos: e.Pos, Warning: true, Message: fmt.Sprintf(
+				"the bundle %s was not fetched, as only serve does: what asks for its rules is refused here", e.Label())})
 		}
 	}
 	if p.shadow != nil {

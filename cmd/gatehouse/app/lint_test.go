@@ -30,7 +30,7 @@ routes: [{ name: r, match: { path: /x }, %s }]
 		codes = append(codes, w.Code)
 	}
 	for _, shown := range p.Summary().Warnings {
-		if !slices.ContainsFunc(codes, func(code string) bool { return strings.Contains(shown, "["+code+"]") }) {
+		if !slices.ContainsFunc(codes, func(code string) bool { return strings.Contains(shown.Message, "["+code+"]") }) {
 			t.Errorf("check warns of %q, which lint does not find", shown)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net/http"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -32,7 +33,7 @@ type Plan struct {
 	bundles  bundles // that policy was compiled with
 	shadow   *Plan   // of policy.shadow; nil for none
 	revision string
-	warnings []string
+	warnings []conf.Problem
 }
 
 // Summary is what `gatehouse check` tells of a plan.
@@ -43,13 +44,15 @@ type Summary struct {
 	Routes     int      `json:"routes"`
 	Upstreams  int      `json:"upstreams"`
 	Issuer     string   `json:"issuer,omitempty"`
-	Warnings   []string `json:"warnings"`
+	// Warnings are of the file, and of bundles that neither it nor policy.shadow
+	// could be compiled with.
+	Warnings []conf.Problem `json:"-"`
 }
 
 // Summary describes the plan.
 func (p *Plan) Summary() Summary {
 	s := Summary{Revision: p.revision, Routes: len(p.Config.Routes), Upstreams: len(p.Config.Upstreams)}
-	s.Warnings = append([]string{}, p.warnings...)
+	s.Warnings = slices.Clone(p.warnings)
 	s.Warnings = append(s.Warnings, p.missing()...)
 	for _, site := range p.sites {
 		s.PublicURLs = append(s.PublicURLs, site.Origin)
@@ -122,9 +125,7 @@ func (p *Plan) compile(file *conf.File, have bundles) error {
 
 // warn keeps what the file was warned of.
 func (p *Plan) warn(file *conf.File) {
-	for _, w := range file.Problems().Warnings() {
-		p.warnings = append(p.warnings, strings.TrimSpace(w.String()))
-	}
+	p.warnings = append(p.warnings, file.Problems().Warnings()...)
 }
 
 // checkFront warns of a proxy in front that is not trusted: all people would

@@ -201,11 +201,11 @@ func (a *App) replace(g *generation) {
 	}
 	known := map[string]bool{}
 	for _, w := range old.plan.Summary().Warnings {
-		known[w] = true
+		known[w.String()] = true
 	}
 	for _, w := range g.plan.Summary().Warnings {
-		if !known[w] {
-			a.log.Warn(w)
+		if text := w.String(); !known[text] {
+			a.log.Warn(text)
 		}
 	}
 	a.log.Info("configuration reloaded", append([]any{

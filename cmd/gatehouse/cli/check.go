@@ -34,7 +34,8 @@ by which logs and figures of a running gateway name its configuration.`,
 			return s.print(struct {
 				File string `json:"file"`
 				app.Summary
-			}{path, sum}, func(w io.Writer) {
+				Warnings []problemJSON `json:"warnings"`
+			}{path, sum, problemsJSON(sum.Warnings)}, func(w io.Writer) {
 				fmt.Fprintf(w, "%s  %s, %s  revision %s  ok\n", path, count(sum.Routes, "route"), count(sum.Upstreams, "upstream"), sum.Revision)
 				for _, warning := range sum.Warnings {
 					fmt.Fprintln(w, warning)
@@ -68,6 +69,8 @@ func (s *settings) load() (*app.Plan, string, error) {
 // problemJSON is one mistake of a configuration file; line and column count
 // from 1, and are 0 for what concerns the whole file.
 type problemJSON struct {
+	// File is the configuration, or the one that policy.shadow names.
+	File    string `json:"file"`
 	Line    int    `json:"line"`
 	Column  int    `json:"column"`
 	Message string `json:"message"`
@@ -82,14 +85,18 @@ func (s *settings) printProblems(path string, list *conf.Problems) error {
 		fmt.Fprintln(s.Err, list.Error())
 		return nil
 	}
-	all := []problemJSON{}
-	for _, p := range append(list.Errors(), list.Warnings()...) {
-		all = append(all, problemJSON{p.Pos.Line, p.Pos.Column, p.Message, p.Help, p.Warning})
-	}
 	return s.print(struct {
 		File     string        `json:"file"`
 		Problems []problemJSON `json:"problems"`
-	}{path, all}, nil)
+	}{path, problemsJSON(append(list.Errors(), list.Warnings()...))}, nil)
+}
+
+func problemsJSON(list []conf.Problem) []problemJSON {
+	all := []problemJSON{}
+	for _, p := range list {
+		all = append(all, problemJSON{p.Pos.File, p.Pos.Line, p.Pos.Column, p.Message, p.Help, p.Warning})
+	}
+	return all
 }
 
 func count(n int, noun string) string {

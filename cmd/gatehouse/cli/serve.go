@@ -65,7 +65,7 @@ func (s *settings) serve(ctx context.Context, f *serveFlags) error {
 	}
 	summary := running.Summary()
 	for _, warning := range summary.Warnings {
-		log.Warn(warning)
+		log.Warn(warning.String())
 	}
 	log.Info("serving", append([]any{
 		"version", Version, "config", path, "revision", summary.Revision, "public_url", summary.PublicURLs,
