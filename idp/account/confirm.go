@@ -36,6 +36,9 @@ func (a *Accounts) Confirm(ctx context.Context, c Confirmation) (pool.User, Sign
 	if err != nil {
 		return pool.User{}, SignUp{}, err
 	}
+	if err := a.mayChoose(c.Username); err != nil {
+		return pool.User{}, SignUp{}, err
+	}
 	if c.Username != "" {
 		n, _, err := a.raise(ctx, hour, "name", s.ID)
 		if err != nil {
@@ -45,6 +48,10 @@ func (a *Accounts) Confirm(ctx context.Context, c Confirmation) (pool.User, Sign
 			return pool.User{}, SignUp{}, ErrTooManyTries
 		}
 		s.Username = c.Username
+	}
+	// A wish of before the configuration was changed.
+	if a.mayChoose(s.Username) != nil {
+		s.Username = ""
 	}
 	n := s.user()
 	if _, err := a.has.Pool.Draft(n); err != nil {

@@ -21,7 +21,8 @@ const purposeSignUp Purpose = "sign-up"
 // Wish is what somebody fills in who wants an account.
 type Wish struct {
 	// Username may be "" where people sign in with an e-mail address or a phone
-	// number: it is the user's id then, as in Cognito.
+	// number: it is the user's id then, as in Cognito. It must be "" where nobody
+	// signs in with a username.
 	Username, Email, Phone string
 	Password               string
 	// Attributes are standard attributes and custom ones, name included.
@@ -104,6 +105,9 @@ func (a *Accounts) draft(w Wish) (pool.User, error) {
 	if w.Email == "" && (w.Phone == "" || !a.has.Messenger.Has(Phone)) {
 		return pool.User{}, &FieldError{"email", "it is needed: something is sent there"}
 	}
+	if err := a.mayChoose(w.Username); err != nil {
+		return pool.User{}, err
+	}
 	if w.Username == "" {
 		if !a.has.Pool.SignsInWith(pool.ByEmail) && !a.has.Pool.SignsInWith(pool.ByPhone) {
 			return pool.User{}, &FieldError{"username", "it is needed to sign in"}
@@ -118,6 +122,15 @@ func (a *Accounts) draft(w Wish) (pool.User, error) {
 		return pool.User{}, &FieldError{name, "it is needed"}
 	}
 	return d.User, nil
+}
+
+// mayChoose refuses a username where nobody signs in with one: the form does not
+// ask for it, and a rule may name whoever has it. *FieldError.
+func (a *Accounts) mayChoose(username string) error {
+	if username != "" && !a.has.Pool.SignsInWith(pool.ByUsername) {
+		return &FieldError{"username", "it cannot be set here"}
+	}
+	return nil
 }
 
 // fieldOf makes a *FieldError of what the pool says of a field, such as "invalid

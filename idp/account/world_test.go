@@ -108,14 +108,19 @@ func newWorld(t *testing.T, edit ...func(*account.Config, *pool.Config)) *world 
 		e(&w.cfg, &people)
 	}
 	w.db = open(t, w.clock.Now)
-	w.pool = pool.New(pool.Parts{
-		Users: w.db.Users(), Groups: w.db.Groups(), Members: w.db.Members(), Tombstones: w.db.Tombstones(), Hashes: w.db.Hashes(), Ender: w.db, Journal: w.db,
-		Hasher: w.hasher, Schema: pool.NewSchema(people), SignInWith: people.SignInWith, Now: w.clock.Now,
-	})
+	w.openPool(people)
 	w.post = &post{db: w.db, only: []account.Channel{account.Email, account.Phone}}
 	w.tries, w.over = &counted{Tries: w.db.Tries()}, factors{}
 	w.open()
 	return w
+}
+
+// openPool makes the pool anew, as a restart with another configuration does.
+func (w *world) openPool(people pool.Config) {
+	w.pool = pool.New(pool.Parts{
+		Users: w.db.Users(), Groups: w.db.Groups(), Members: w.db.Members(), Tombstones: w.db.Tombstones(), Hashes: w.db.Hashes(), Ender: w.db, Journal: w.db,
+		Hasher: w.hasher, Schema: pool.NewSchema(people), SignInWith: people.SignInWith, Now: w.clock.Now,
+	})
 }
 
 // open makes the Accounts anew, as another replica or a restart does.
