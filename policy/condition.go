@@ -73,36 +73,8 @@ type Condition struct {
 	OPA *OPA `yaml:"opa"`
 
 	at keyPlaces
-}
-
-// keyAt is where a key of a condition stands.
-type keyAt struct {
-	key string
-	pos conf.Pos
-}
-
-// keyPlaces are a few keys with their positions, sorted by key: a list takes a
-// fraction of the room of a map, and there is one for each condition.
-type keyPlaces []keyAt
-
-// of returns where key stands, and whether it was written.
-func (p keyPlaces) of(key string) (conf.Pos, bool) {
-	for i := range p {
-		if p[i].key == key {
-			return p[i].pos, true
-		}
-	}
-	return conf.Pos{}, false
-}
-
-func (p keyPlaces) pos(key string) conf.Pos {
-	pos, _ := p.of(key)
-	return pos
-}
-
-func (p keyPlaces) has(key string) bool {
-	_, ok := p.of(key)
-	return ok
+	// named is where the names of placedLists stand, one list after the other.
+	named []conf.Spot
 }
 
 // OPA names a rule written by the operator. In YAML the rule may stand alone.
@@ -143,6 +115,7 @@ func (c *Condition) UnmarshalConf(n *conf.Node) {
 		}
 	}
 	slices.SortFunc(c.at, func(a, b keyAt) int { return strings.Compare(a.key, b.key) })
+	c.placeNames(n)
 	decoded := n.Decode(c)
 	for _, p := range c.problems() {
 		// What could not be read is empty, and has been told already.
@@ -353,14 +326,6 @@ func comparePos(a, b conf.Pos) int {
 		return a.Line - b.Line
 	}
 	return a.Column - b.Column
-}
-
-// posOf returns where key stands, or the condition itself if that is unknown.
-func (c *Condition) posOf(key string) conf.Pos {
-	if p := c.at.pos(key); p.Line > 0 {
-		return p
-	}
-	return c.Pos
 }
 
 // literal returns v, a scalar of YAML or JSON, as JSON text, which is also how

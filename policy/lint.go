@@ -196,24 +196,24 @@ func (l *linter) add(code string, level Level, pos conf.Pos, text string) {
 
 // names looks at the names in c and below it.
 func (l *linter) names(c *Condition) {
-	for _, g := range c.Groups {
+	for i, g := range c.Groups {
 		if l.known.Groups != nil && !slices.Contains(l.known.Groups, g) && !isVariable(g) {
-			l.warn(CodeUnknownGroup, c.posOf("groups"), "there is no group %q%s", g, meant(g, l.known.Groups))
+			l.warn(CodeUnknownGroup, c.posOfName("groups", i), "there is no group %q%s", g, meant(g, l.known.Groups))
 		}
 	}
-	for _, name := range c.Clients {
+	for i, name := range c.Clients {
 		if l.known.Clients != nil && !slices.Contains(l.known.Clients, name) {
-			l.warn(CodeUnknownClient, c.posOf("clients"), "there is no client %q whose name counts%s", name, meant(name, l.known.Clients))
+			l.warn(CodeUnknownClient, c.posOfName("clients", i), "there is no client %q whose name counts%s", name, meant(name, l.known.Clients))
 		}
 	}
-	for _, u := range c.Users {
+	for i, u := range c.Users {
 		if at := strings.IndexByte(u, '@'); at > 0 && strings.Contains(u[at:], ".") {
-			l.warn(CodeEmailAsUser, c.posOf("users"),
+			l.warn(CodeEmailAsUser, c.posOfName("users", i),
 				"users names %q, which looks like an e-mail address; users compares the username and the subject, never the address", u)
 		}
 	}
-	for _, s := range c.Scopes {
-		l.scope(c.posOf("scopes"), s)
+	for i, s := range c.Scopes {
+		l.scope(c.posOfName("scopes", i), s)
 	}
 	for i := range c.AnyOf {
 		l.names(&c.AnyOf[i])
@@ -233,9 +233,9 @@ func (l *linter) claimable(c *Condition) {
 	if l.known.Claimable == nil || needsGroup(c) {
 		return
 	}
-	for _, u := range c.Users {
+	for i, u := range c.Users {
 		if !isVariable(u) && l.known.Claimable(u) {
-			l.warn(CodeClaimableUser, c.posOf("users"),
+			l.warn(CodeClaimableUser, c.posOfName("users", i),
 				"sign-up is open, and nobody is known here as %q: whoever takes that username first meets this rule; "+
 					"name a group or the subject instead, or declare the user in idp.bootstrap", u)
 		}

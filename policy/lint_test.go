@@ -165,6 +165,40 @@ func TestLintKnowsWhichNamesExist(t *testing.T) {
 	}
 }
 
+func TestLintPointsAtTheNameItMeans(t *testing.T) {
+	const text = `allow:
+  groups: [admins, amins]
+  scopes: all
+  clients:
+    - gatehouse
+    - gate-house
+  any_of:
+    - users: [dana, bob]
+    - not: { groups: [staff, staf], users: [dana@example.com] }
+`
+	var file struct {
+		Allow Allow `yaml:"allow"`
+	}
+	if _, err := conf.Parse("test.yaml", []byte(text), &file); err != nil {
+		t.Fatal(err)
+	}
+	known := Known{
+		Groups: []string{"admins", "staff"}, Clients: []string{"gatehouse"}, Scopes: map[string]Reach{"all": ReachAll},
+		Claimable: func(name string) bool { return name == "bob" },
+	}
+	var found []string
+	for _, w := range Lint([]Linted{{Rule: Rule{Route: "r", Allow: file.Allow}}}, known) {
+		found = append(found, fmt.Sprintf("%s:%d:%d %s", w.Pos.File, w.Pos.Line, w.Pos.Column, w.Code))
+	}
+	want := []string{
+		"test.yaml:2:20 unknown-group", "test.yaml:3:11 scope-for-all", "test.yaml:6:7 unknown-client",
+		"test.yaml:9:30 unknown-group", "test.yaml:9:45 email-as-user",
+	}
+	if !slices.Equal(found, want) {
+		t.Errorf("Lint found %q, want %q", found, want)
+	}
+}
+
 func TestLintSuggestsWhatWasMeant(t *testing.T) {
 	rule := Linted{Rule: Rule{Route: "r", Allow: Allow{When: &Condition{Groups: []string{"admin"}}}}}
 	found := Lint([]Linted{rule}, Known{Groups: []string{"staff", "admins"}})

@@ -18,7 +18,7 @@ type pair struct{ key, value *yaml.Node }
 func (f *File) decode(y *yaml.Node, v reflect.Value, at *path) bool {
 	y = resolve(y)
 	self := v.Addr().Interface()
-	f.pos.add(self, placeOf(y))
+	f.pos.add(self, spotOf(y))
 	if v.Type() == secretType {
 		f.hide(y)
 	}
@@ -181,7 +181,7 @@ func (f *File) structure(y *yaml.Node, v reflect.Value, at *path) (ok, judge boo
 			f.misspelt(p.key, v, s, at)
 		}
 	}
-	f.near.add(decoded{v, s, placeOf(y)})
+	f.near.add(decoded{v, s, spotOf(y)})
 	for _, index := range s.inline {
 		f.check(v.FieldByIndex(index).Addr().Interface(), y)
 	}

@@ -182,7 +182,7 @@ func (f *File) Pos(field any) Pos {
 		return *p
 	}
 	at, _ := f.pos.find(field)
-	return at.in(f)
+	return at.In(f.name)
 }
 
 // Has reports whether the file sets the field that the pointer names.

@@ -6,16 +6,21 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// place is a Pos of the file at hand. A large file has hundreds of thousands.
-type place struct{ line, column int32 }
+// Spot is a Pos in a file that is known from elsewhere, in a quarter of the room:
+// a large file has hundreds of thousands.
+type Spot struct{ line, column int32 }
 
-func placeOf(n *yaml.Node) place { return place{int32(n.Line), int32(n.Column)} }
+func spotOf(n *yaml.Node) Spot { return Spot{int32(n.Line), int32(n.Column)} }
 
-func (p place) in(f *File) Pos {
-	if p == (place{}) {
+// Spot returns p without its file.
+func (p Pos) Spot() Spot { return Spot{int32(p.Line), int32(p.Column)} }
+
+// In returns the Pos of s in a file; the zero Pos for the zero Spot.
+func (s Spot) In(file string) Pos {
+	if s == (Spot{}) {
 		return Pos{}
 	}
-	return Pos{File: f.name, Line: int(p.line), Column: int(p.column)}
+	return Pos{File: file, Line: int(s.line), Column: int(s.column)}
 }
 
 // expect makes room for what decoding the documents will note.
@@ -34,20 +39,20 @@ func (f *File) expect() {
 // placed are fields with their places, a list until somebody asks.
 type placed struct {
 	list  []placedField
-	index map[any]place
+	index map[any]Spot
 }
 
 // placedField is a pointer to a field with where its value stands.
 type placedField struct {
 	field any
-	at    place
+	at    Spot
 }
 
-func (p *placed) add(field any, at place) { p.list = append(p.list, placedField{field, at}) }
+func (p *placed) add(field any, at Spot) { p.list = append(p.list, placedField{field, at}) }
 
-func (p *placed) find(field any) (at place, ok bool) {
+func (p *placed) find(field any) (at Spot, ok bool) {
 	if p.index == nil {
-		p.index = make(map[any]place, len(p.list))
+		p.index = make(map[any]Spot, len(p.list))
 	}
 	for _, d := range p.list {
 		p.index[d.field] = d.at
@@ -61,21 +66,21 @@ func (p *placed) find(field any) (at place, ok bool) {
 // is wrong, so it is a list until then.
 type nearby struct {
 	structs []decoded
-	index   map[any]place
+	index   map[any]Spot
 }
 
 // decoded is a struct that a map of the file was decoded into.
 type decoded struct {
 	v      reflect.Value
 	schema *schema
-	at     place
+	at     Spot
 }
 
 func (n *nearby) add(d decoded) { n.structs = append(n.structs, d) }
 
-func (n *nearby) find(field any) place {
+func (n *nearby) find(field any) Spot {
 	if n.index == nil {
-		n.index = map[any]place{}
+		n.index = map[any]Spot{}
 	}
 	for _, d := range n.structs {
 		for _, key := range d.schema.fields {

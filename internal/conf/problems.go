@@ -157,7 +157,7 @@ func (r *Report) add(field any, warning bool, message string) {
 	}
 	pos := r.file.Pos(field)
 	if pos.Line == 0 {
-		pos = r.file.near.find(field).in(r.file)
+		pos = r.file.near.find(field).In(r.file.name)
 	}
 	if pos.Line == 0 {
 		pos = r.near

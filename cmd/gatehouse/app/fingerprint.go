@@ -17,6 +17,7 @@ import (
 
 var (
 	posType  = reflect.TypeFor[conf.Pos]()
+	spotType = reflect.TypeFor[conf.Spot]()
 	zoneType = reflect.TypeFor[time.Location]()
 )
 
@@ -64,7 +65,7 @@ func alike(a, b reflect.Value) bool {
 
 func alikeFields(a, b reflect.Value) bool {
 	switch a.Type() {
-	case posType:
+	case posType, spotType:
 		return true
 	case zoneType:
 		return a.FieldByName("name").String() == b.FieldByName("name").String()
@@ -128,7 +129,7 @@ func (p printer) value(v reflect.Value) {
 func (p printer) fields(v reflect.Value) {
 	p.word(v.Type().String())
 	switch v.Type() {
-	case posType:
+	case posType, spotType:
 		return
 	case zoneType:
 		// Its other fields remember what was looked up last.

@@ -229,7 +229,8 @@ func (n *names) known() policy.Known {
 		if k.OpaqueSubjects {
 			k.Strength = strength(c.IDP)
 		}
-		if c.IDP.Account.SignUp == account.Open {
+		// Without usernames to sign in with, a sign-up chooses none.
+		if c.IDP.Account.SignUp == account.Open && slices.Contains(c.IDP.Pool.SignInWith, pool.ByUsername) {
 			k.Claimable = n.claimable
 		}
 	}

@@ -95,6 +95,9 @@ func TestLintComparesNamesWithWhatCanExist(t *testing.T) {
 		{"allow: { users: [a], all_of: [{ users: [b] }] }", ownPool + "} }\n" + aServer + "}] }", ""},
 		// A username that nobody has yet is for who signs up first.
 		{"allow: { users: [bob] }", openPool + "}", "claimable-user"},
+		// Where nobody has a username to choose, nobody can take it.
+		{"allow: { users: [bob] }", openPool + ", pool: { sign_in_with: [email] } }", ""},
+		{"allow: { users: [bob] }", openPool + ", pool: { sign_in_with: [email, username] } }", "claimable-user"},
 		{"allow: { groups: [g], any_of: [{ users: [bob] }] }", openPool + ", bootstrap: { groups: [{ name: g }] } }", ""},
 		{"allow: { ip: 10.0.0.0/8, any_of: [{ users: [bob] }, { groups: [g] }] }", openPool + ", bootstrap: { groups: [{ name: g }] } }", "claimable-user"},
 		{"allow: { all_of: [{ users: [bob] }, { groups: [g] }] }", openPool + ", bootstrap: { groups: [{ name: g }] } }", ""},
