@@ -15,7 +15,7 @@ func TestRecoveryThatReachesNobodyIsWarnedOf(t *testing.T) {
 		{"", ""},
 		{"account: { recovery: [] }", ""},
 		{mail + "account: { recovery: [email] }", ""},
-		{"account: { recovery: [email] }", "nothing goes out by email, since there is no idp.mail"},
+		{"account: { recovery: [email] }", "test.yaml:2:23: idp.account.recovery names email, and nothing goes out by email without idp.mail"},
 	} {
 		var c idp.Config
 		f, err := conf.Parse("test.yaml", []byte("issuer: https://login.example.com\n"+try.text), &c)
@@ -24,7 +24,7 @@ func TestRecoveryThatReachesNobodyIsWarnedOf(t *testing.T) {
 		}
 		var got []string
 		for _, w := range f.Problems().Warnings() {
-			got = append(got, w.Message)
+			got = append(got, w.String())
 		}
 		if try.want == "" && len(got) > 0 || !strings.Contains(strings.Join(got, "\n"), try.want) {
 			t.Errorf("%s: warnings %q, want %q", try.text, got, try.want)

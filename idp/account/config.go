@@ -116,7 +116,7 @@ func (c *Config) checkRecovery(r *conf.Report, can []Channel) {
 		case channel == Phone && !slices.Contains(can, Phone):
 			r.Errorf(&c.Recovery[i], "idp.account.recovery: phone needs idp.sms, for the codes that are sent")
 		case r.Has(&c.Recovery) && !slices.Contains(can, channel):
-			r.Warnf(&c.Recovery[i], "nothing goes out by email, since there is no idp.mail")
+			r.Warnf(&c.Recovery[i], "idp.account.recovery names email, and nothing goes out by email without idp.mail")
 		}
 	}
 }
