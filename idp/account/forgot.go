@@ -18,7 +18,10 @@ type Forgotten struct {
 	// Browser is the secret of the browser that asks: a code counts there alone.
 	// Mandatory where people recover by phone.
 	Browser string
-	From    netip.Addr
+	// Flow is the id of the sign-in flow that Browser is the secret of, and Restart
+	// a path of ours where that browser goes afterwards; "" for none.
+	Flow, Restart string
+	From          netip.Addr
 }
 
 // RecoveryOpen tells whether people who have forgotten their password are sent
@@ -62,7 +65,7 @@ func (a *Accounts) Forgot(ctx context.Context, q Forgotten) error {
 	if err != nil {
 		return err
 	}
-	c, m := a.reminder(u, owner, channel, q.Browser)
+	c, m := a.reminder(u, owner, channel, q)
 	if !may || channel == "" || !u.Enabled {
 		return a.pretend(ctx, c)
 	}
@@ -110,14 +113,17 @@ func (a *Accounts) mayRemind(ctx context.Context, channel Channel, owner string)
 }
 
 // reminder makes what goes out over a channel, and what is kept of it.
-func (a *Accounts) reminder(u pool.User, owner string, channel Channel, browser string) (Code, Message) {
+func (a *Accounts) reminder(u pool.User, owner string, channel Channel, q Forgotten) (Code, Message) {
 	token, code := newToken(), newCode(resetDigits)
 	now := a.has.Now()
 	c := Code{Purpose: ForReset, Owner: owner, LinkHash: a.hashLink(ForReset, token), Created: now, Expires: now.Add(a.cfg.ResetWithin)}
+	if q.Browser != "" {
+		c.Asked = Asked{q.Flow, hashBrowser(q.Browser), q.Restart}
+	}
 	m := Message{Kind: ResetPassword, Channel: Email, To: u.Email, UserID: u.ID, Username: u.Username, Token: token, Expires: c.Expires}
 	if channel == Phone {
-		c.Purpose, c.LinkHash = ForResetCode, hashAsked(owner, browser)
-		c.CodeHash = a.hashCode(proof{ForResetCode, owner, browser, code})
+		c.Purpose, c.LinkHash = ForResetCode, hashAsked(owner, q.Browser)
+		c.CodeHash = a.hashCode(proof{ForResetCode, owner, q.Browser, code})
 		m.Channel, m.To, m.Token, m.Code = Phone, u.Phone, "", code
 	}
 	c.Bound = a.bind(c.Purpose, u)
@@ -142,7 +148,7 @@ func (a *Accounts) send(ctx context.Context, c Code, m Message) error {
 // goes by itself; what was sent to somebody before stays as it is.
 func (a *Accounts) pretend(ctx context.Context, c Code) error {
 	err := a.has.Journal.InTx(ctx, func(ctx context.Context) error {
-		nobody := Code{Purpose: c.Purpose, Owner: "-" + opaque.Encode(a.digest("nobody", c.Owner)), Created: c.Created, Expires: c.Expires}
+		nobody := Code{Purpose: c.Purpose, Owner: "-" + opaque.Encode(a.digest("nobody", c.Owner)), Created: c.Created, Expires: c.Expires, Asked: c.Asked}
 		if err := a.has.Codes.Put(ctx, nobody); err != nil {
 			return err
 		}

@@ -19,22 +19,23 @@ func (a *Accounts) CheckReset(ctx context.Context, token string) (pool.User, err
 }
 
 // Reset sets a new password with the token of a link, which works once, ends
-// every session of the person and tells them. Second factors stay. ErrLink,
+// every session of the person and tells them. It returns where the link was asked for. Second factors
+// stay. ErrLink,
 // password.ErrBusy, and pool.ErrInvalid for the password.
-func (a *Accounts) Reset(ctx context.Context, token, pass string) error {
+func (a *Accounts) Reset(ctx context.Context, token, pass string) (Asked, error) {
 	if !a.RecoversBy(Email) {
-		return ErrLink
+		return Asked{}, ErrLink
 	}
 	c, u, err := a.link(ctx, ForReset, token)
 	if err != nil {
-		return err
+		return Asked{}, err
 	}
 	// Hash before the transaction: it takes long and the store has one writer.
 	h, err := a.hash(ctx, u, pass)
 	if err != nil {
-		return err
+		return Asked{}, err
 	}
-	return a.choose(ctx, c, h, ErrLink)
+	return c.Asked, a.choose(ctx, c, h, ErrLink)
 }
 
 // link returns the code of a link and its user, if both are still good.

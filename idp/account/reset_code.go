@@ -21,41 +21,41 @@ type ByCode struct {
 
 // ResetByCode sets a new password with a code, which takes five answers and works
 // once, in the browser that asked for it; ends every session of the person and
-// tells them. Second factors stay. ErrWrongCode is the one answer to a code that is
+// tells them. It returns where the code was asked for. Second factors stay. ErrWrongCode is the one answer to a code that is
 // wrong, used, expired, tried too often or another browser's, and to a stranger's;
 // ErrClosed, a *LimitedError for the network, password.ErrBusy, and a *FieldError
 // for the password.
-func (a *Accounts) ResetByCode(ctx context.Context, q ByCode) error {
+func (a *Accounts) ResetByCode(ctx context.Context, q ByCode) (Asked, error) {
 	if !a.RecoversBy(Phone) {
-		return ErrClosed
+		return Asked{}, ErrClosed
 	}
 	if q.Browser == "" {
-		return ErrWrongCode
+		return Asked{}, ErrWrongCode
 	}
 	if err := a.network(ctx, "reset-code", q.From); err != nil {
-		return err
+		return Asked{}, err
 	}
 	u, err := a.find(ctx, q.Name)
 	if err != nil {
-		return err
+		return Asked{}, err
 	}
 	owner := a.owner(u, q.Name)
 	c, err := a.countAnswer(ctx, owner, hashAsked(owner, q.Browser))
 	if err != nil {
-		return err
+		return Asked{}, err
 	}
 	if c.Tries > codeTries || !a.proves(proof{ForResetCode, owner, q.Browser, q.Code}, c.CodeHash) {
-		return ErrWrongCode
+		return Asked{}, ErrWrongCode
 	}
 	if u, err = a.stillBound(ctx, c, ErrWrongCode); err != nil {
-		return err
+		return Asked{}, err
 	}
 	// Hash before the transaction: it takes long and the store has one writer.
 	h, err := a.hash(ctx, u, q.Password)
 	if err != nil {
-		return err
+		return Asked{}, err
 	}
-	return a.choose(ctx, c, h, ErrWrongCode)
+	return c.Asked, a.choose(ctx, c, h, ErrWrongCode)
 }
 
 // countAnswer counts an answer to the code that a browser asked for, and returns

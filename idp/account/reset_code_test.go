@@ -36,7 +36,7 @@ func (w *world) code() string {
 }
 
 func (w *world) answer(name, code string) error {
-	return w.acc.ResetByCode(w.t.Context(), account.ByCode{Name: name, Browser: browser, Code: code, Password: another, From: here})
+	return failed(w.acc.ResetByCode(w.t.Context(), account.ByCode{Name: name, Browser: browser, Code: code, Password: another, From: here}))
 }
 
 func TestForgottenPasswordIsSetByTheCodeOnce(t *testing.T) {
@@ -105,7 +105,7 @@ func TestCodeCountsInItsBrowser(t *testing.T) {
 	code := w.code()
 	for _, elsewhere := range []string{"", "x", browser + "2"} {
 		for range 10 {
-			err := w.acc.ResetByCode(t.Context(), account.ByCode{Name: "tel", Browser: elsewhere, Code: code, Password: another, From: here})
+			err := failed(w.acc.ResetByCode(t.Context(), account.ByCode{Name: "tel", Browser: elsewhere, Code: code, Password: another, From: here}))
 			w.want("from another browser", err, account.ErrWrongCode)
 		}
 	}
@@ -157,7 +157,7 @@ func TestRefusedPasswordLeavesTheCode(t *testing.T) {
 	w.tel()
 	w.events()
 	code := w.code()
-	err := w.acc.ResetByCode(t.Context(), account.ByCode{Name: "tel", Browser: browser, Code: code, Password: "short", From: here})
+	err := failed(w.acc.ResetByCode(t.Context(), account.ByCode{Name: "tel", Browser: browser, Code: code, Password: "short", From: here}))
 	w.want("short", err, pool.ErrInvalid)
 	w.must(w.answer("tel", code))
 }
@@ -238,7 +238,7 @@ func TestLinkDiesByASecondFactorInTheMailbox(t *testing.T) {
 	w.events()
 	token := w.link()
 	w.over[u.ID] = []account.Channel{account.Email}
-	w.want("Reset", w.acc.Reset(t.Context(), token, another), account.ErrLink)
+	w.want("Reset", failed(w.acc.Reset(t.Context(), token, another)), account.ErrLink)
 }
 
 // A process that was started after the sealing key was rotated takes the code too.
@@ -254,8 +254,8 @@ func TestResetCodeOutlivesANewKey(t *testing.T) {
 		})
 	}
 	q := account.ByCode{Name: "tel", Browser: browser, Code: code, Password: another, From: here}
-	w.want("under a key that is not held", after(none).ResetByCode(t.Context(), q), account.ErrWrongCode)
-	w.must(after(func() [][]byte { return [][]byte{[]byte(key)} }).ResetByCode(t.Context(), q))
+	w.want("under a key that is not held", failed(after(none).ResetByCode(t.Context(), q)), account.ErrWrongCode)
+	w.must(failed(after(func() [][]byte { return [][]byte{[]byte(key)} }).ResetByCode(t.Context(), q)))
 }
 
 type broken struct{}
@@ -277,7 +277,7 @@ func TestUnknownFactorsCloseTheWayBack(t *testing.T) {
 	for _, name := range []string{"tel", "stranger"} {
 		w.want(name, blind.Forgot(t.Context(), asks(name)), errBroken)
 	}
-	w.want("code", blind.ResetByCode(t.Context(), account.ByCode{Name: "tel", Browser: browser, Code: code, Password: another, From: here}), errBroken)
+	w.want("code", failed(blind.ResetByCode(t.Context(), account.ByCode{Name: "tel", Browser: browser, Code: code, Password: another, From: here})), errBroken)
 	w.none("blind")
 }
 

@@ -44,7 +44,7 @@ func TestForgottenPasswordIsSetByTheLinkOnce(t *testing.T) {
 			t.Fatalf("CheckReset = %v, %v", got.ID, err)
 		}
 	}
-	w.must(w.acc.Reset(ctx, m["token"], "a new long password"))
+	w.must(failed(w.acc.Reset(ctx, m["token"], "a new long password")))
 	if !w.signsIn("alice", "a new long password") || w.signsIn("alice", pass) {
 		t.Error("the new password does not count, or the old one still does")
 	}
@@ -54,7 +54,35 @@ func TestForgottenPasswordIsSetByTheLinkOnce(t *testing.T) {
 	if m := w.only(account.PasswordChanged); m["to"] != "alice@example.com" {
 		t.Errorf("notice = %v", m)
 	}
-	w.want("second use", w.acc.Reset(ctx, m["token"], "yet another password"), account.ErrLink)
+	w.want("second use", failed(w.acc.Reset(ctx, m["token"], "yet another password")), account.ErrLink)
+}
+
+func TestTheBrowserThatAskedForALinkGoesOn(t *testing.T) {
+	w := newWorld(t)
+	w.alice()
+	q := asks("alice")
+	q.Flow, q.Restart = "a-flow", "/authorize?x=1"
+	w.must(w.acc.Forgot(t.Context(), q))
+	asked, err := w.acc.Reset(t.Context(), w.only(account.ResetPassword)["token"], another)
+	w.must(err)
+	if asked.Flow != q.Flow {
+		t.Errorf("asked on flow %q, want %q", asked.Flow, q.Flow)
+	}
+	for browser, want := range map[string]string{browser: q.Restart, "another": "", "": ""} {
+		if got := asked.RestartIn(browser); got != want {
+			t.Errorf("browser %q goes on to %q, want %q", browser, got, want)
+		}
+	}
+	// What was asked for without a browser leads nobody on.
+	q.Browser, q.Flow = "", ""
+	mails := newWorld(t, func(c *account.Config, _ *pool.Config) { c.Recovery = []account.Channel{account.Email} })
+	mails.alice()
+	mails.must(mails.acc.Forgot(t.Context(), q))
+	asked, err = mails.acc.Reset(t.Context(), mails.only(account.ResetPassword)["token"], another)
+	mails.must(err)
+	if got := asked.RestartIn(""); got != "" {
+		t.Errorf("without a browser it goes on to %q", got)
+	}
 }
 
 func TestTokensAreNotInTheStore(t *testing.T) {
@@ -117,7 +145,7 @@ func TestResetLinkDies(t *testing.T) {
 			kill(w, u)
 			_, err := w.acc.CheckReset(t.Context(), token)
 			w.want("CheckReset", err, account.ErrLink)
-			w.want("Reset", w.acc.Reset(t.Context(), token, "a new long password"), account.ErrLink)
+			w.want("Reset", failed(w.acc.Reset(t.Context(), token, "a new long password")), account.ErrLink)
 			if w.signsIn("alice", "a new long password") {
 				t.Error("the link set a password")
 			}
@@ -136,7 +164,7 @@ func TestResetTokensAreBoundToTheirPurpose(t *testing.T) {
 	_, err = w.acc.PendingLink(ctx, token)
 	w.want("as a confirmation", err, account.ErrLink)
 	for _, bad := range []string{"", "x", token[1:], token + "A", strings.Repeat("A", 43), strings.Repeat("A", 5000)} {
-		w.want(fmt.Sprintf("token %.10q", bad), w.acc.Reset(ctx, bad, "a new long password"), account.ErrLink)
+		w.want(fmt.Sprintf("token %.10q", bad), failed(w.acc.Reset(ctx, bad, "a new long password")), account.ErrLink)
 	}
 }
 
@@ -146,7 +174,7 @@ func TestFiftyResetsSetOnePassword(t *testing.T) {
 	w.events()
 	token := w.link()
 	// The queue before the hasher turns some away: they have used nothing up.
-	if n := w.fifty(func() error { return w.acc.Reset(t.Context(), token, "a new long password") }, account.ErrLink, errBusy); n != 1 {
+	if n := w.fifty(func() error { return failed(w.acc.Reset(t.Context(), token, "a new long password")) }, account.ErrLink, errBusy); n != 1 {
 		t.Errorf("%d of fifty resets worked, want 1", n)
 	}
 }
@@ -156,8 +184,8 @@ func TestRefusedPasswordLeavesTheLink(t *testing.T) {
 	w.alice()
 	w.events()
 	token := w.link()
-	w.want("short", w.acc.Reset(t.Context(), token, "short"), pool.ErrInvalid)
-	w.must(w.acc.Reset(t.Context(), token, "a new long password"))
+	w.want("short", failed(w.acc.Reset(t.Context(), token, "short")), pool.ErrInvalid)
+	w.must(failed(w.acc.Reset(t.Context(), token, "a new long password")))
 }
 
 // Whoever asks learns nothing, by answer or by work; the owner alone hears of it.
@@ -197,7 +225,7 @@ func TestOverLimitRequestLeavesTheLinkBefore(t *testing.T) {
 	token := w.link()
 	w.forgot("alice")
 	w.none("a second click")
-	w.must(w.acc.Reset(t.Context(), token, "a new long password"))
+	w.must(failed(w.acc.Reset(t.Context(), token, "a new long password")))
 }
 
 func TestNetworkAsksSoOftenOnly(t *testing.T) {
@@ -229,7 +257,7 @@ func TestResetRequiredEndsWithTheReset(t *testing.T) {
 	u := w.alice()
 	w.must(w.pool.RequireReset(t.Context(), u.ID))
 	w.events()
-	w.must(w.acc.Reset(t.Context(), w.link(), "a new long password"))
+	w.must(failed(w.acc.Reset(t.Context(), w.link(), "a new long password")))
 	if got := w.user(u.ID).Status; got != pool.Confirmed {
 		t.Errorf("status = %s", got)
 	}

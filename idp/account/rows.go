@@ -2,6 +2,7 @@ package account
 
 import (
 	"context"
+	"crypto/subtle"
 	"time"
 )
 
@@ -33,6 +34,27 @@ type Code struct {
 	// Tries counts the answers; only CountTry raises it.
 	Tries            int
 	Created, Expires time.Time
+	// Asked is where a new password was asked for; zero with other purposes.
+	Asked Asked
+}
+
+// Asked is the page from which a new password was asked for, in its browser.
+type Asked struct {
+	// Flow is the id of the sign-in flow of the page, "" for none.
+	Flow string
+	// BrowserHash is the SHA-256 of the secret that the browser has for Flow.
+	BrowserHash []byte
+	// Restart is a path of ours where the browser goes afterwards, "" for none.
+	Restart string
+}
+
+// RestartIn returns Restart for the browser that asked, by its secret for Flow; ""
+// for any other one: where somebody else began to sign in, nobody is led to go on.
+func (q Asked) RestartIn(browser string) string {
+	if browser == "" || subtle.ConstantTimeCompare(hashBrowser(browser), q.BrowserHash) != 1 {
+		return ""
+	}
+	return q.Restart
 }
 
 // Codes keeps codes. All methods are safe for concurrent use and take part in

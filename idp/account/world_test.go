@@ -133,6 +133,9 @@ func (w *world) open() {
 	})
 }
 
+// failed is the error of a call that returns something besides.
+func failed[T any](_ T, err error) error { return err }
+
 func (w *world) must(err error) {
 	w.t.Helper()
 	if err != nil {

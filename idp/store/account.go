@@ -11,11 +11,12 @@ import (
 )
 
 const (
-	codeColumns = `purpose, owner, code_hash, link_hash, target, bound, tries, created, expires`
+	codeColumns = `purpose, owner, code_hash, link_hash, target, bound, tries, created, expires, flow, browser_hash, restart`
 
-	qAccountCodePut = `INSERT INTO account_code (` + codeColumns + `) VALUES ($1, $2, $3, $4, $5, $6, 0, $7, $8)
+	qAccountCodePut = `INSERT INTO account_code (` + codeColumns + `) VALUES ($1, $2, $3, $4, $5, $6, 0, $7, $8, $9, $10, $11)
 		ON CONFLICT (purpose, owner) DO UPDATE SET code_hash = excluded.code_hash, link_hash = excluded.link_hash,
-			target = excluded.target, bound = excluded.bound, tries = 0, created = excluded.created, expires = excluded.expires`
+			target = excluded.target, bound = excluded.bound, tries = 0, created = excluded.created, expires = excluded.expires,
+			flow = excluded.flow, browser_hash = excluded.browser_hash, restart = excluded.restart`
 	qAccountCodeLink = `SELECT ` + codeColumns + ` FROM account_code WHERE link_hash = $1 AND purpose = $2`
 	qAccountCodeTry  = `UPDATE account_code SET tries = tries + 1 WHERE purpose = $1 AND owner = $2 RETURNING ` + codeColumns
 	qAccountCodeTake = `DELETE FROM account_code WHERE purpose = $1 AND owner = $2 AND code_hash = $3 AND link_hash = $4`
@@ -39,7 +40,7 @@ func (db *DB) AccountCodes() account.Codes { return accountCodes{db} }
 
 func (s accountCodes) Put(ctx context.Context, c account.Code) error {
 	_, err := s.db.exec(ctx, qAccountCodePut, string(c.Purpose), c.Owner, base(c.CodeHash), base(c.LinkHash), c.Target,
-		base(c.Bound), millis(c.Created), millis(c.Expires))
+		base(c.Bound), millis(c.Created), millis(c.Expires), c.Asked.Flow, base(c.Asked.BrowserHash), c.Asked.Restart)
 	if err != nil {
 		return fmt.Errorf("keep code: %w", err)
 	}
@@ -73,15 +74,17 @@ func (s accountCodes) Drop(ctx context.Context, p account.Purpose, owner string)
 
 func scanCode(row scanner, missing error) (account.Code, error) {
 	var c account.Code
-	var code, link, bound string
+	var code, link, bound, browser string
 	var created, expires int64
-	err := row.Scan(&c.Purpose, &c.Owner, &code, &link, &c.Target, &bound, &c.Tries, &created, &expires)
+	err := row.Scan(&c.Purpose, &c.Owner, &code, &link, &c.Target, &bound, &c.Tries, &created, &expires,
+		&c.Asked.Flow, &browser, &c.Asked.Restart)
 	if errors.Is(err, sql.ErrNoRows) {
 		return account.Code{}, missing
 	}
 	if err != nil {
 		return account.Code{}, fmt.Errorf("read code: %w", err)
 	}
+	c.Asked.BrowserHash = unbase(browser)
 	c.CodeHash, c.LinkHash, c.Bound, c.Created, c.Expires = unbase(code), unbase(link), unbase(bound), at(created), at(expires)
 	return c, nil
 }

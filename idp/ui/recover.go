@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -65,13 +66,16 @@ func (p *Pages) Forgotten(w http.ResponseWriter, r *http.Request) error {
 	if pool.Canonical(name) == "" {
 		return p.refuse(w, p.forgotForm(f.Pending, f.secret, ""), &account.FieldError{Field: "username", Reason: "it is needed"})
 	}
-	err = p.deps.Accounts.Forgot(p.actor(r, ""), account.Forgotten{Name: name, Browser: f.secret, From: p.deps.ClientIP(r)})
+	err = p.deps.Accounts.Forgot(p.actor(r, ""), account.Forgotten{
+		Name: name, Browser: f.secret, Flow: f.ID, Restart: f.Restart, From: p.deps.ClientIP(r),
+	})
 	if err != nil {
 		return accountError(err)
 	}
+	// What is sent lives longer than the flow may: a code counts in this browser
+	// alone, and it alone goes on afterwards.
+	p.remember(w, r, f.ID, f.secret, max(p.deps.FlowLifetime, p.deps.Accounts.ResetWithin()))
 	if p.deps.Accounts.RecoversBy(account.Phone) {
-		// The code lives longer than the flow may; it counts in this browser alone.
-		p.remember(w, r, f.ID, f.secret, p.deps.Accounts.ResetWithin())
 		return p.form(w, p.codeForm(f.ID, f.secret, form))
 	}
 	return p.note(w, notePage{
@@ -117,13 +121,19 @@ func (p *Pages) ResetByCode(w http.ResponseWriter, r *http.Request) error {
 	if err := p.checkToken(form, secret, forgotStep(flow)); err != nil {
 		return err
 	}
-	err = p.deps.Accounts.ResetByCode(p.actor(r, ""), account.ByCode{
+	asked, err := p.deps.Accounts.ResetByCode(p.actor(r, ""), account.ByCode{
 		Name: form.Get("username"), Browser: secret, Code: form.Get("code"), Password: form.Get("password"), From: p.deps.ClientIP(r),
 	})
 	if err != nil {
 		return p.refuse(w, p.codeForm(flow, secret, form), err)
 	}
-	return p.note(w, notePage{Title: "Done", Text: passwordSet, Link: link{p.base + PathAccount, "Sign in"}})
+	return p.note(w, notePage{Title: "Done", Text: passwordSet, Link: link{p.wayOn(r, asked), "Sign in"}})
+}
+
+// wayOn is where somebody signs in whose password was set: at the application they
+// came from, in the browser that came from there, and at their account elsewhere.
+func (p *Pages) wayOn(r *http.Request, asked account.Asked) string {
+	return cmp.Or(asked.RestartIn(p.BrowserSecret(r, asked.Flow)), p.base+PathAccount)
 }
 
 const passwordSet = "Your password is set. Sign in with it."
@@ -133,7 +143,7 @@ const passwordSet = "Your password is set. Sign in with it."
 type arrival struct {
 	path, title, lead, button, done string
 	check                           func(context.Context, string) (pool.User, error)
-	set                             func(ctx context.Context, token, pass string) error
+	set                             func(ctx context.Context, token, pass string) (account.Asked, error)
 }
 
 func (p *Pages) resetArrival() arrival {
@@ -150,7 +160,10 @@ func (p *Pages) inviteArrival() arrival {
 		path: PathInvite, title: "Set up your account", button: "Set up",
 		lead:  "Somebody has made an account for you. Choose a password for it.",
 		done:  "Your account is ready. Sign in to it.",
-		check: p.deps.Accounts.CheckInvite, set: p.deps.Accounts.AcceptInvite,
+		check: p.deps.Accounts.CheckInvite,
+		set: func(ctx context.Context, token, pass string) (account.Asked, error) {
+			return account.Asked{}, p.deps.Accounts.AcceptInvite(ctx, token, pass)
+		},
 	}
 }
 
@@ -217,10 +230,11 @@ func (p *Pages) arrived(w http.ResponseWriter, r *http.Request, a arrival) error
 	if err != nil {
 		return accountError(err)
 	}
-	if err := a.set(p.actor(r, user.Username), token, form.Get("password")); err != nil {
+	asked, err := a.set(p.actor(r, user.Username), token, form.Get("password"))
+	if err != nil {
 		return p.refuse(w, p.arrivalForm(a, user, token, secret), err)
 	}
-	return p.note(w, notePage{Title: "Done", Text: a.done, Link: link{p.base + PathAccount, "Sign in"}})
+	return p.note(w, notePage{Title: "Done", Text: a.done, Link: link{p.wayOn(r, asked), "Sign in"}})
 }
 
 // called is how a person knows their account: the username, or the address where

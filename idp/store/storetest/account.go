@@ -126,6 +126,7 @@ func accountCode(p account.Purpose, owner string) account.Code {
 	return account.Code{
 		Purpose: p, Owner: owner, CodeHash: []byte("code " + owner), LinkHash: []byte("link " + owner), Target: "x@example.com",
 		Bound: []byte("bound"), Created: t0, Expires: t0.Add(time.Hour),
+		Asked: account.Asked{Flow: "flow " + owner, BrowserHash: []byte("browser"), Restart: "/x?y=1"},
 	}
 }
 
