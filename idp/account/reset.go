@@ -19,9 +19,9 @@ func (a *Accounts) CheckReset(ctx context.Context, token string) (pool.User, err
 }
 
 // Reset sets a new password with the token of a link, which works once, ends
-// every session of the person and tells them. It returns where the link was asked for. Second factors
-// stay. ErrLink,
-// password.ErrBusy, and pool.ErrInvalid for the password.
+// every session of the person and tells them, and returns where the link was asked
+// for. Second factors stay. ErrLink, password.ErrBusy, and pool.ErrInvalid for the
+// password.
 func (a *Accounts) Reset(ctx context.Context, token, pass string) (Asked, error) {
 	if !a.RecoversBy(Email) {
 		return Asked{}, ErrLink

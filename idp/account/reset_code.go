@@ -21,10 +21,10 @@ type ByCode struct {
 
 // ResetByCode sets a new password with a code, which takes five answers and works
 // once, in the browser that asked for it; ends every session of the person and
-// tells them. It returns where the code was asked for. Second factors stay. ErrWrongCode is the one answer to a code that is
-// wrong, used, expired, tried too often or another browser's, and to a stranger's;
-// ErrClosed, a *LimitedError for the network, password.ErrBusy, and a *FieldError
-// for the password.
+// tells them, and returns where the code was asked for. Second factors stay.
+// ErrWrongCode is the one answer to a code that is wrong, used, expired, tried too
+// often or another browser's, and to a stranger's; ErrClosed, a *LimitedError for
+// the network, password.ErrBusy, and a *FieldError for the password.
 func (a *Accounts) ResetByCode(ctx context.Context, q ByCode) (Asked, error) {
 	if !a.RecoversBy(Phone) {
 		return Asked{}, ErrClosed

@@ -38,14 +38,9 @@ func TestPostgresOverTLS(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = server.Stop() })
-	super, err := sql.Open("pgx", server.URL("postgres"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = super.Close() })
 	const secret = "a-secret-of-the-database"
 	for _, statement := range []string{"CREATE ROLE keeper LOGIN PASSWORD '" + secret + "'", "CREATE DATABASE pool OWNER keeper"} {
-		if _, err := super.ExecContext(t.Context(), statement); err != nil {
+		if err := storetest.Admin(t.Context(), server.URL("postgres"), statement); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -62,6 +57,11 @@ func TestPostgresOverTLS(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = db.Close() })
+	super, err := sql.Open("pgx", server.URL("postgres"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = super.Close() })
 	var secured, plain int
 	if err := super.QueryRowContext(t.Context(), `SELECT count(*) FILTER (WHERE s.ssl), count(*) FILTER (WHERE NOT s.ssl)
 		FROM pg_stat_ssl s JOIN pg_stat_activity a USING (pid) WHERE a.usename = 'keeper'`).Scan(&secured, &plain); err != nil {

@@ -129,11 +129,17 @@ func start(tb testing.TB) (err error) {
 	return db.Close()
 }
 
-// admin runs a statement as the superuser, when the server has come up.
-func admin(ctx context.Context, query string) (err error) {
+// admin runs a statement as the superuser.
+func admin(ctx context.Context, query string) error {
+	return Admin(ctx, pgserver.URL(private.dir, "postgres"), query)
+}
+
+// Admin runs a statement at a server of pgserver whose superuser's URL is url, when
+// it has come up.
+func Admin(ctx context.Context, url, query string) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
-	db, err := sql.Open("pgx", pgserver.URL(private.dir, "postgres"))
+	db, err := sql.Open("pgx", url)
 	if err != nil {
 		return err
 	}
