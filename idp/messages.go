@@ -60,7 +60,7 @@ func (m messages) Has(c account.Channel) bool { return m.outbox.Has(messageChann
 func (m messages) Send(ctx context.Context, v account.Message) error {
 	k := messageKinds[v.Kind]
 	n := notify.Message{
-		Kind: k.kind, Channel: messageChannels[v.Channel], To: v.To, UserID: v.UserID, Expires: v.Expires,
+		Kind: k.kind, Channel: messageChannels[v.Channel], To: v.To, Lang: v.Locale, UserID: v.UserID, Expires: v.Expires,
 		Data: notify.Data{App: m.issuer.Hostname(), User: v.Username, Code: v.Code, Old: v.Old, New: v.New},
 	}
 	if v.Code != "" {

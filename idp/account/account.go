@@ -46,6 +46,8 @@ const (
 	// hour: more than people need who look for a free one, and too few to go
 	// through a list of names for those that are taken.
 	nameTries = 20
+	// locale is the attribute that says which language a person reads.
+	locale = "locale"
 	// pause is how long somebody waits before the same is sent once more.
 	pause = time.Minute
 	hour  = time.Hour
@@ -218,7 +220,7 @@ func (a *Accounts) owner(u pool.User, name string) string {
 // notice tells a person at their verified address that something has happened; who
 // has none hears of a new password at their number.
 func (a *Accounts) notice(ctx context.Context, u pool.User, kind Kind) error {
-	m := Message{Kind: kind, UserID: u.ID, Username: u.Username}
+	m := Message{Kind: kind, UserID: u.ID, Username: u.Username, Locale: u.Attribute(locale)}
 	switch {
 	case u.Email != "" && u.EmailVerified && a.has.Messenger.Has(Email):
 		m.Channel, m.To = Email, u.Email

@@ -91,7 +91,7 @@ func (a *Accounts) ask(ctx context.Context, k contact, u pool.User, to string) e
 	code := newCode(contactDigits)
 	now := a.has.Now()
 	c := Code{Purpose: k.purpose, Owner: u.ID, Target: to, Bound: a.bind(k.purpose, u), Created: now, Expires: now.Add(a.cfg.VerifyWithin)}
-	m := Message{Kind: k.ask, Channel: k.channel, To: to, Code: code, Expires: c.Expires}
+	m := Message{Kind: k.ask, Channel: k.channel, To: to, Code: code, Locale: u.Attribute(locale), Expires: c.Expires}
 	switch {
 	case !may:
 		// What is not sent cannot be guessed either.
@@ -125,7 +125,8 @@ func (a *Accounts) sendContact(ctx context.Context, k contact, u pool.User, q as
 			return nil
 		}
 		return a.has.Messenger.Send(ctx, Message{
-			Kind: EmailChangeRequested, Channel: Email, To: u.Email, UserID: u.ID, Username: u.Username, New: q.code.Target,
+			Kind: EmailChangeRequested, Channel: Email, To: u.Email, UserID: u.ID, Username: u.Username,
+			Locale: u.Attribute(locale), New: q.code.Target,
 		})
 	})
 	if err != nil {
@@ -201,7 +202,10 @@ func (a *Accounts) tellChanged(ctx context.Context, k contact, before pool.User,
 	if k.channel != Email {
 		return nil
 	}
-	m := Message{Kind: EmailChanged, Channel: Email, UserID: before.ID, Username: before.Username, Old: before.Email, New: to}
+	m := Message{
+		Kind: EmailChanged, Channel: Email, UserID: before.ID, Username: before.Username, Locale: before.Attribute(locale),
+		Old: before.Email, New: to,
+	}
 	all := []string{to}
 	if before.Email != "" && before.EmailVerified && before.Email != to {
 		all = append(all, before.Email)

@@ -120,7 +120,10 @@ func (a *Accounts) reminder(u pool.User, owner string, channel Channel, q Forgot
 	if q.Browser != "" {
 		c.Asked = Asked{q.Flow, hashBrowser(q.Browser), q.Restart}
 	}
-	m := Message{Kind: ResetPassword, Channel: Email, To: u.Email, UserID: u.ID, Username: u.Username, Token: token, Expires: c.Expires}
+	m := Message{
+		Kind: ResetPassword, Channel: Email, To: u.Email, UserID: u.ID, Username: u.Username, Locale: u.Attribute(locale),
+		Token: token, Expires: c.Expires,
+	}
 	if channel == Phone {
 		c.Purpose, c.LinkHash = ForResetCode, hashAsked(owner, q.Browser)
 		c.CodeHash = a.hashCode(proof{ForResetCode, owner, q.Browser, code})

@@ -62,7 +62,10 @@ func (a *Accounts) invite(ctx context.Context, u pool.User) error {
 	token := newToken()
 	now := a.has.Now()
 	c := Code{Purpose: ForInvite, Owner: u.ID, LinkHash: a.hashLink(ForInvite, token), Target: u.Email, Bound: a.bind(ForInvite, u), Created: now, Expires: now.Add(a.cfg.InviteWithin)}
-	return a.send(ctx, c, Message{Kind: Invitation, Channel: Email, To: u.Email, UserID: u.ID, Username: u.Username, Token: token, Expires: c.Expires})
+	return a.send(ctx, c, Message{
+		Kind: Invitation, Channel: Email, To: u.Email, UserID: u.ID, Username: u.Username, Locale: u.Attribute(locale),
+		Token: token, Expires: c.Expires,
+	})
 }
 
 // CheckInvite returns who is invited by the link with that token, or ErrLink. It

@@ -39,6 +39,9 @@ type Message struct {
 	To string
 	// UserID and Username are whom it is about, "" for nobody yet.
 	UserID, Username string
+	// Locale is the language that the person reads, as their account says; "" if
+	// it does not.
+	Locale string
 	// Code is six digits, or eight to a new address or for a new password, Token what
 	// a link carries; "" for none.
 	Code, Token string

@@ -157,7 +157,10 @@ func (a *Accounts) deliver(ctx context.Context, s SignUp, keep func(context.Cont
 	if err != nil {
 		return err
 	}
-	m := Message{Kind: ConfirmSignUp, Channel: channel, To: to, Code: newCode(codeDigits), Token: newToken(), Expires: s.Expires}
+	m := Message{
+		Kind: ConfirmSignUp, Channel: channel, To: to, Locale: s.Attributes[locale],
+		Code: newCode(codeDigits), Token: newToken(), Expires: s.Expires,
+	}
 	switch {
 	case !may:
 		// What is not sent cannot be guessed either, and what was sent before
@@ -190,7 +193,9 @@ func (a *Accounts) deliver(ctx context.Context, s SignUp, keep func(context.Cont
 // alreadyRegistered tells the owner of an address, at the address as they have it:
 // what a stranger typed may be another mailbox whose name only reads the same.
 func alreadyRegistered(owner pool.User, channel Channel) Message {
-	m := Message{Kind: AlreadyRegistered, Channel: channel, To: owner.Email, UserID: owner.ID, Username: owner.Username}
+	m := Message{
+		Kind: AlreadyRegistered, Channel: channel, To: owner.Email, UserID: owner.ID, Username: owner.Username, Locale: owner.Attribute(locale),
+	}
 	if channel == Phone {
 		m.To = owner.Phone
 	}

@@ -48,6 +48,7 @@ func (p *post) Send(ctx context.Context, m account.Message) error {
 	}
 	return p.db.Append(ctx, audit.Event{Type: "test.message", Target: m.UserID, Detail: map[string]string{
 		"kind": string(m.Kind), "channel": string(m.Channel), "to": m.To, "code": m.Code, "token": m.Token, "old": m.Old, "new": m.New,
+		"locale": m.Locale,
 	}})
 }
 
