@@ -25,6 +25,7 @@ func TestOddBodiesAreRefusedByName(t *testing.T) {
 		`{"username":"x","attributes":{"sub":"y"}}`:         {422, "sub"},
 		`{"username":"x","status":"CONFIRMED"}`:             {422, "status"},
 		`{"username":"x","password_hash":"$argon2id$v=19"}`: {422, "password_hash"},
+		`{"username":"x","phone_number_verified":true}`:     {422, "phone_number_verified"},
 		`{"username":"a b"}`:                                {422, "username"},
 		`{"username":"x"} {}`:                               {400, ""},
 		`{"username":"x"`:                                   {400, ""},

@@ -221,6 +221,12 @@ func (b *Bootstrap) checkUsers(r *conf.Report, groups []string, minPassword int)
 		if u.Password != "" && utf8.RuneCountInString(u.Password.Reveal()) < minPassword {
 			r.Errorf(&u.Password, "the password has fewer than %d characters", minPassword)
 		}
+		if u.EmailVerified && u.Email == "" {
+			r.Errorf(&u.EmailVerified, "user %q has no email to be verified", u.Username)
+		}
+		if u.PhoneVerified && u.Phone == "" {
+			r.Errorf(&u.PhoneVerified, "user %q has no phone to be verified", u.Username)
+		}
 		checkKnown(r, &u.Groups, "group", u.Groups, groups)
 	}
 	for _, i := range twice(names) {

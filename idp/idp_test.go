@@ -246,7 +246,7 @@ bootstrap:
   groups: [{ name: admins }, { name: admins }]
   users:
     - { username: alice, groups: [admin], password: short }
-    - { username: ALICE }
+    - { username: ALICE, email_verified: true, phone_verified: true }
   resource_servers:
     - { id: orders, scopes: [{ name: openid }, { name: orders.read }] }
   clients:
@@ -258,7 +258,7 @@ bootstrap:
 	}
 	for _, want := range []string{
 		"lower case", "shorter than idp.sso.idle", `group "admins" stands here twice`, `did you mean admins?`, "fewer than 8",
-		`user "ALICE" stands here twice`, `"openid" cannot be`, "gateway's own", "at least 24", "authorization_code needs a redirect URI", "did you mean orders.read?",
+		`user "ALICE" stands here twice`, `"ALICE" has no email`, `"ALICE" has no phone`, `"openid" cannot be`, "gateway's own", "at least 24", "authorization_code needs a redirect URI", "did you mean orders.read?",
 	} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("the report lacks %q:\n%v", want, err)

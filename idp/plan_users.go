@@ -97,9 +97,9 @@ func (u *UserSeed) differences(have pool.User, groups []string) []Field {
 	fields := differing(
 		Field{"enabled", fmt.Sprint(have.Enabled), "true"},
 		Field{"email", have.Email, u.Email},
-		Field{"email_verified", fmt.Sprint(have.EmailVerified), fmt.Sprint(u.EmailVerified && u.Email != "")},
+		Field{"email_verified", fmt.Sprint(have.EmailVerified), fmt.Sprint(u.EmailVerified)},
 		Field{"phone", have.Phone, u.Phone},
-		Field{"phone_verified", fmt.Sprint(have.PhoneVerified), fmt.Sprint(u.PhoneVerified && u.Phone != "")},
+		Field{"phone_verified", fmt.Sprint(have.PhoneVerified), fmt.Sprint(u.PhoneVerified)},
 		Field{"name", have.Name, u.Name})
 	names := slices.Concat(slices.Collect(maps.Keys(have.Attributes)), slices.Collect(maps.Keys(u.Attributes)))
 	for _, name := range slices.Compact(slices.Sorted(slices.Values(names))) {

@@ -77,6 +77,39 @@ func TestImmutableAttributeIsSetOnce(t *testing.T) {
 	}
 }
 
+// What says that an address was verified says it of an address.
+func TestNothingIsVerifiedWhereNothingIs(t *testing.T) {
+	p, ctx := newWorld(t).pool, t.Context()
+	for name, n := range map[string]pool.NewUser{
+		"email_verified":        {Username: "eve", EmailVerified: true, Phone: "+41791234567"},
+		"phone_number_verified": {Username: "eve", PhoneVerified: true, Email: "eve@example.com"},
+	} {
+		var field *pool.FieldError
+		if _, err := p.Add(ctx, n); !errors.Is(err, pool.ErrInvalid) || !errors.As(err, &field) || field.Field != name {
+			t.Errorf("add with %s: %v", name, err)
+		}
+	}
+	u, err := p.Add(ctx, pool.NewUser{Username: "eve"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]pool.Changes{
+		"email_verified":        {EmailVerified: new(true), Name: new("Eve")},
+		"phone_number_verified": {Phone: new(""), PhoneVerified: new(true), Name: new("Eve")},
+	} {
+		var field *pool.FieldError
+		if err := p.Change(ctx, u.ID, c); !errors.Is(err, pool.ErrInvalid) || !errors.As(err, &field) || field.Field != name {
+			t.Errorf("change with %s: %v", name, err)
+		}
+	}
+	if err := p.Change(ctx, u.ID, pool.Changes{EmailVerified: new(false), PhoneVerified: new(false)}); err != nil {
+		t.Errorf("nothing is not verified: %v", err)
+	}
+	if u, err = p.Get(ctx, u.ID); err != nil || u.Name != "" {
+		t.Errorf("a refused change left %+v, %v", u, err)
+	}
+}
+
 func TestOnlyVerifiedAddressesAndNumbersAreNames(t *testing.T) {
 	w := newWorld(t)
 	ctx := t.Context()

@@ -39,8 +39,8 @@ func (p *Pool) Add(ctx context.Context, n NewUser) (User, error) {
 func (p *Pool) draft(n NewUser) (User, error) {
 	now := p.has.Now()
 	u := User{
-		ID: n.ID, Username: n.Username, Email: n.Email, EmailVerified: n.EmailVerified && n.Email != "",
-		Phone: n.Phone, PhoneVerified: n.PhoneVerified && n.Phone != "", Name: n.Name, Attributes: filled(n.Attributes),
+		ID: n.ID, Username: n.Username, Email: n.Email, EmailVerified: n.EmailVerified,
+		Phone: n.Phone, PhoneVerified: n.PhoneVerified, Name: n.Name, Attributes: filled(n.Attributes),
 		Enabled: !n.Disabled, Status: n.Status, PasswordHash: n.PasswordHash, Created: now, Updated: now,
 	}
 	if u.ID == "" {
@@ -54,6 +54,9 @@ func (p *Pool) draft(n NewUser) (User, error) {
 	}
 	n.times(&u)
 	if err := n.check(now); err != nil {
+		return User{}, err
+	}
+	if err := n.checkProofs(); err != nil {
 		return User{}, err
 	}
 	return u, u.check(p.has.Schema)
@@ -124,7 +127,7 @@ func (p *Pool) checkNotAnID(ctx context.Context, u User) error {
 // Changes are what Change does to a user; what is nil stays as it is.
 type Changes struct {
 	Email, Phone, Name *string
-	// EmailVerified and PhoneVerified count only where there is an address or a
+	// EmailVerified and PhoneVerified are true only where there is an address or a
 	// number. A new one that they say nothing of is not verified.
 	EmailVerified, PhoneVerified *bool
 	// Attributes are standard and custom attributes; "" removes one.
@@ -138,6 +141,9 @@ func (p *Pool) Change(ctx context.Context, id string, c Changes) error {
 	return p.change(ctx, id, "user.updated", func(u *User) (bool, error) {
 		before := u.clone()
 		c.apply(u)
+		if err := c.checkProofs(*u); err != nil {
+			return false, err
+		}
 		if err := u.check(p.has.Schema); err != nil {
 			return false, err
 		}
@@ -169,6 +175,27 @@ func (c Changes) apply(u *User) {
 	}
 	maps.Copy(all, c.Attributes)
 	u.Attributes = filled(all)
+}
+
+// checkProofs returns a FieldError that is ErrInvalid for a proof of an address or
+// a number that u, to whom c was applied, does not have.
+func (c Changes) checkProofs(u User) error {
+	return NewUser{
+		Email: u.Email, EmailVerified: c.EmailVerified != nil && *c.EmailVerified,
+		Phone: u.Phone, PhoneVerified: c.PhoneVerified != nil && *c.PhoneVerified,
+	}.checkProofs()
+}
+
+// checkProofs returns a FieldError that is ErrInvalid for a proof of nothing: it
+// would be dropped, and whoever gave it would count on it.
+func (n NewUser) checkProofs() error {
+	switch {
+	case n.EmailVerified && n.Email == "":
+		return inField("email_verified", fmt.Errorf("%w email_verified: there is no e-mail address to be verified", ErrInvalid))
+	case n.PhoneVerified && n.Phone == "":
+		return inField("phone_number_verified", fmt.Errorf("%w phone_number_verified: there is no phone number to be verified", ErrInvalid))
+	}
+	return nil
 }
 
 // rights is all of u that rules may depend on, as one text to compare.

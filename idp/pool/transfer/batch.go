@@ -26,13 +26,6 @@ type item struct {
 func (i *item) check(p *pool.Pool) {
 	i.key = pool.Canonical(i.row.User.Username)
 	i.draft, i.err = p.Draft(i.row.User)
-	switch u := i.row.User; {
-	case i.err != nil:
-	case u.EmailVerified && u.Email == "":
-		i.err = &pool.FieldError{Field: "email_verified", Err: errors.New("there is no e-mail address to be verified")}
-	case u.PhoneVerified && u.Phone == "":
-		i.err = &pool.FieldError{Field: "phone_number_verified", Err: errors.New("there is no phone number to be verified")}
-	}
 }
 
 // names are what the row would take: canonical names.

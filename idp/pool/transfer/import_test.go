@@ -60,7 +60,7 @@ func TestBadRowsAreReportedAndTheRestGoesIn(t *testing.T) {
 		{`{"username":""}`, "username: invalid username: it has 1 to 128 characters"},
 		{`{"username":"a@b.example"}`, "username: invalid username: one with @ must be the user's own e-mail address"},
 		{`{"username":"eve","email":"nope"}`, "email: invalid e-mail address: it looks like name@example.com"},
-		{`{"username":"eve","email_verified":true}`, "email_verified: there is no e-mail address to be verified"},
+		{`{"username":"eve","email_verified":true}`, "email_verified: invalid email_verified: there is no e-mail address to be verified"},
 		{`{"username":"eve","phone_number":"079"}`, "phone_number: invalid phone number: it begins with + and the country, such as +41791234567"},
 		{`{"username":"eve","attributes":{"custom:level":"high"}}`, "custom:level: invalid attribute custom:level: it is a whole number"},
 		{`{"username":"eve","attributes":{"custom:none":"x"}}`, "custom:none: invalid attribute custom:none: there is no such attribute here"},
