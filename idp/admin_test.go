@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -421,6 +422,15 @@ func TestClientsAndScopesAreAdministered(t *testing.T) {
 	must(422, "PUT", "/clients/files", `{"access_ttl":9999999999999}`)
 	if got := must(200, "PUT", "/clients/files", `{"grants":["client_credentials"],"scopes":[],"revocation":false}`); got["revocation"] != false || len(got["scopes"].([]any)) != 0 {
 		t.Errorf("replaced: %v", got)
+	}
+	// What is read can be written back: a list of nothing is not the lack of one.
+	lists := func(out map[string]any) [2]any { return [2]any{out["read_attributes"], out["write_attributes"]} }
+	none := [2]any{[]any{}, []any{}}
+	if got := lists(must(200, "PUT", "/clients/files", `{"read_attributes":[],"write_attributes":[]}`)); !reflect.DeepEqual(got, none) {
+		t.Errorf("lists of nothing = %v", got)
+	}
+	if got := lists(must(200, "PUT", "/clients/files", `{}`)); got != [2]any{} {
+		t.Errorf("no lists = %v", got)
 	}
 	must(201, "PUT", "/groups/new%2Fones", "{}")
 	must(422, "PUT", "/groups/a", `{"precedence":-1}`)

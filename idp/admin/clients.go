@@ -23,8 +23,8 @@ type clientJSON struct {
 	IDTTL           int64        `json:"id_ttl"`
 	RefreshTTL      int64        `json:"refresh_ttl"`
 	RefreshGrace    *int64       `json:"refresh_grace,omitempty"`
-	ReadAttributes  []string     `json:"read_attributes,omitempty"`
-	WriteAttributes []string     `json:"write_attributes,omitempty"`
+	ReadAttributes  []string     `json:"read_attributes,omitzero"`
+	WriteAttributes []string     `json:"write_attributes,omitzero"`
 	Revocation      *bool        `json:"revocation,omitempty"`
 	Managed         bool         `json:"managed,omitempty"`
 	Secrets         []secretJSON `json:"secrets,omitempty"`
