@@ -420,6 +420,8 @@ func TestClientsAndScopesAreAdministered(t *testing.T) {
 	must(204, "DELETE", "/clients/files/secrets/"+first["id"].(string), "")
 	must(422, "PUT", "/clients/files", `{"grants":["client_credentials"],"scopes":["none"]}`)
 	must(422, "PUT", "/clients/files", `{"access_ttl":9999999999999}`)
+	must(422, "PUT", "/clients/files", `{"read_attributes":["emial"]}`)
+	must(422, "PUT", "/clients/files", `{"write_attributes":["custom:none"]}`)
 	if got := must(200, "PUT", "/clients/files", `{"grants":["client_credentials"],"scopes":[],"revocation":false}`); got["revocation"] != false || len(got["scopes"].([]any)) != 0 {
 		t.Errorf("replaced: %v", got)
 	}

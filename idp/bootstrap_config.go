@@ -287,12 +287,34 @@ func (c *ClientSeed) grants() []string {
 	return []string{client.ClientCredentials}
 }
 
-// checkAttributes holds the attributes of users against the schema.
+// checkAttributes holds the attributes of users, and those that clients name, against
+// the schema.
 func (b *Bootstrap) checkAttributes(r *conf.Report, s pool.Schema) {
 	for i := range b.Users {
 		u := &b.Users[i]
 		if err := s.Check(u.Attributes); err != nil {
 			r.Errorf(&u.Attributes, "user %q: %v", u.Username, err)
 		}
+	}
+	known := s.Names()
+	for i := range b.Clients {
+		c := &b.Clients[i]
+		checkAttributeNames(r, "read_attributes", &c.ReadAttributes, known)
+		checkAttributeNames(r, "write_attributes", &c.WriteAttributes, known)
+	}
+}
+
+// checkAttributeNames reports each name in a list of a client that is none of known,
+// with a suggestion: it would change nothing.
+func checkAttributeNames(r *conf.Report, key string, list *[]string, known []string) {
+	for i, name := range *list {
+		if slices.Contains(known, name) {
+			continue
+		}
+		hint := ""
+		if near := conf.Suggest(name, known); near != "" {
+			hint = "; did you mean " + near + "?"
+		}
+		r.Errorf(&(*list)[i], "%s names %q, which is neither a standard nor a custom attribute%s", key, name, hint)
 	}
 }

@@ -53,7 +53,8 @@ func NewDomain(cfg *Config, d Deps) (Domain, error) {
 		Schema: pool.NewSchema(cfg.Pool), SignInWith: cfg.Pool.SignInWith, Now: now,
 	})
 	clients := client.New(client.Parts{
-		Rows: db.Clients(), Scopes: db.Scopes(), Ender: db, Journal: db, Machines: cfg.machines(), Now: now,
+		Rows: db.Clients(), Scopes: db.Scopes(), Ender: db, Journal: db, Machines: cfg.machines(),
+		Attributes: people.Schema().Names(), Now: now,
 	})
 	ring := keys.New(keys.Parts{Rows: db.Keys(), Sealer: sealer, Journal: db, Longest: client.MaxTTL, Now: now})
 	mint := token.New(token.Parts{

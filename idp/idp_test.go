@@ -252,6 +252,7 @@ bootstrap:
   clients:
     - { id: gatehouse, secret: short }
     - { id: web, public: true, grants: [authorization_code], scopes: [orders.reed] }
+    - { id: spa, public: true, redirect_uris: ["https://spa.test/cb"], read_attributes: [emial], write_attributes: ["custom:team"] }
 `), &cfg)
 	if err == nil {
 		t.Fatal("no mistake was found")
@@ -259,6 +260,7 @@ bootstrap:
 	for _, want := range []string{
 		"lower case", "shorter than idp.sso.idle", `group "admins" stands here twice`, `did you mean admins?`, "fewer than 8",
 		`user "ALICE" stands here twice`, `"ALICE" has no email`, `"ALICE" has no phone`, `"openid" cannot be`, "gateway's own", "at least 24", "authorization_code needs a redirect URI", "did you mean orders.read?",
+		`read_attributes names "emial"`, "did you mean email?", `write_attributes names "custom:team"`,
 	} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("the report lacks %q:\n%v", want, err)

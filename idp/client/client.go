@@ -78,8 +78,8 @@ type Client struct {
 	// a public client.
 	RefreshGrace *time.Duration
 	// ReadAttributes and WriteAttributes are the attributes of a person that the
-	// client is told, and that a person may change through it; custom ones with
-	// their prefix. Nil means all standard ones and no custom one.
+	// client is told, and that a person who signs up on the way to it may set;
+	// custom ones with their prefix. Nil means all standard ones and no custom one.
 	ReadAttributes, WriteAttributes []string
 	// NoRevocation turns the revocation endpoint off for the client's tokens
 	// (Cognito's EnableTokenRevocation is its reverse). What a person or an
@@ -118,8 +118,8 @@ func (c Client) AllowsGrant(grant string) bool { return slices.Contains(c.Grants
 // Reads reports whether the client is told the attribute of that name.
 func (c Client) Reads(attribute string) bool { return listed(c.ReadAttributes, attribute) }
 
-// Writes reports whether a person may change the attribute of that name through
-// the client.
+// Writes reports whether a person who signs up on the way to the client may set the
+// attribute of that name.
 func (c Client) Writes(attribute string) bool { return listed(c.WriteAttributes, attribute) }
 
 func listed(attributes []string, name string) bool {
@@ -228,6 +228,22 @@ func (c Client) checkLists() error {
 		// asks for it; with this scope they could change the person's account.
 		if c.Managed && s == UserAdmin {
 			return fmt.Errorf("%w: the gateway's own client may not have scope %s", ErrInvalid, UserAdmin)
+		}
+	}
+	return nil
+}
+
+// CheckAttributes returns ErrInvalid when a list of c names an attribute that is
+// none of known: the name would change nothing.
+func (c Client) CheckAttributes(known []string) error {
+	for _, l := range []struct {
+		field string
+		names []string
+	}{{"read_attributes", c.ReadAttributes}, {"write_attributes", c.WriteAttributes}} {
+		for _, name := range l.names {
+			if !slices.Contains(known, name) {
+				return fmt.Errorf("%w: %s names %q, which is neither a standard nor a custom attribute", ErrInvalid, l.field, name)
+			}
 		}
 	}
 	return nil

@@ -54,6 +54,9 @@ type Parts struct {
 	// Machines are scopes tied to groups that a client, by its id, is given for
 	// itself all the same. Nil for none.
 	Machines map[string][]string
+	// Attributes are the names of the attributes that people may have; nil knows
+	// none, and takes every name.
+	Attributes []string
 	// Now is the clock; default time.Now.
 	Now func() time.Time
 }
@@ -125,7 +128,7 @@ func (c *Clients) Create(ctx context.Context, n Client) (Client, string, error) 
 		}
 		n.Secrets = []Secret{s}
 	}
-	if err := n.check(); err != nil {
+	if err := errors.Join(n.check(), c.checkAttributes(n, Client{})); err != nil {
 		return Client{}, "", err
 	}
 	err := c.write(ctx, "client.created", n.ID, func(ctx context.Context) error { return c.has.Rows.Insert(ctx, n) })
@@ -143,8 +146,17 @@ func (c *Clients) Update(ctx context.Context, n Client) error {
 		before := *have
 		n.Secrets, n.Created, n.Managed = have.Secrets, have.Created, have.Managed
 		*have = n.withDefaults()
-		return lost(before, *have), have.check()
+		return lost(before, *have), errors.Join(have.check(), c.checkAttributes(*have, before))
 	})
+}
+
+// checkAttributes is n.CheckAttributes with the attributes that people may have, but
+// for the names that before had: a custom attribute may have gone since.
+func (c *Clients) checkAttributes(n, before Client) error {
+	if c.has.Attributes == nil {
+		return nil
+	}
+	return n.CheckAttributes(slices.Concat(c.has.Attributes, before.ReadAttributes, before.WriteAttributes))
 }
 
 // AddSecret gives the client another secret and returns it in clear, once.

@@ -98,7 +98,7 @@ func clientFlags(cmd *cobra.Command, c *client.Client) {
 	f.DurationVar(&c.IDTTL, "id-ttl", client.DefaultTTL, "life of its ID tokens, 5m to 24h")
 	f.DurationVar(&c.RefreshTTL, "refresh-ttl", client.DefaultRefreshTTL, "life of a refresh token and all that follow it")
 	f.StringSliceVar(&c.ReadAttributes, "read-attribute", nil, "`NAME` of an attribute it is told (default: all but custom ones); may be repeated")
-	f.StringSliceVar(&c.WriteAttributes, "write-attribute", nil, "`NAME` of an attribute people may change through it (default: all but custom ones); may be repeated")
+	f.StringSliceVar(&c.WriteAttributes, "write-attribute", nil, "`NAME` of an attribute people may set who sign up on the way to it (default: all but custom ones); may be repeated")
 	f.BoolVar(&c.NoRevocation, "no-revocation", false, "turn the revocation endpoint off for it")
 }
 
