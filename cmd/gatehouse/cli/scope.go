@@ -10,6 +10,7 @@ import (
 
 	"gatehouse/cmd/gatehouse/app"
 	"gatehouse/idp/client"
+	"gatehouse/idp/pool"
 
 	"github.com/spf13/cobra"
 )
@@ -36,6 +37,9 @@ func scopeAdd(s *settings) *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return s.withStore(cmd.Context(), func(ctx context.Context, st *app.Store) error {
 				sc.Name = args[0]
+				if err := knownGroups(ctx, st, sc.Groups); err != nil {
+					return err
+				}
 				err := st.Clients.PutScope(ctx, sc)
 				if errors.Is(err, client.ErrNotFound) {
 					if err = st.Clients.PutServer(ctx, client.ResourceServer{ID: sc.Server}); err == nil {
@@ -56,6 +60,21 @@ func scopeAdd(s *settings) *cobra.Command {
 		panic(err) // the flag is defined four lines above
 	}
 	return cmd
+}
+
+// knownGroups refuses a group that does not exist: a scope that is tied to it would
+// silently be given to nobody.
+func knownGroups(ctx context.Context, st *app.Store, wanted []string) error {
+	for _, name := range wanted {
+		_, err := st.Pool.FindGroup(ctx, name)
+		if errors.Is(err, pool.ErrNotFound) {
+			return problems(fmt.Errorf("there is no group %q; make it with `gatehouse group add %s`", name, name))
+		}
+		if err != nil {
+			return problems(fmt.Errorf("find group %s: %w", name, err))
+		}
+	}
+	return nil
 }
 
 func scopeList(s *settings) *cobra.Command {
