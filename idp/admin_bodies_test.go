@@ -89,3 +89,34 @@ func TestBodiesThatNobodyReadsAreRefused(t *testing.T) {
 		t.Errorf("bob = %+v, %v; want him as he was", u, err)
 	}
 }
+
+// A query parameter that an operation does not have is refused: whoever filters by
+// what nobody reads would take all people for some.
+func TestParametersThatNobodyReadsAreRefused(t *testing.T) {
+	c := startConsole(t)
+	tok := c.token("alice", "openid "+strings.Join(admin.Rights(), " "))
+	stand := strings.NewReplacer("{id}", c.userID("bob"), "{", "", "}", "")
+	for path, item := range c.description["paths"].(map[string]any) {
+		for method := range item.(map[string]any) {
+			if method == "parameters" {
+				continue
+			}
+			method := strings.ToUpper(method)
+			status, text := c.raw(tok, method, stand.Replace(path)+"?email=bob@example.com", "")
+			if status != 400 || !strings.Contains(text, method+" "+path+" has no parameter email") {
+				t.Errorf("%s %s with a parameter of no use: %d %s", method, path, status, text)
+			}
+		}
+	}
+	for query, want := range map[string]int{
+		"/users?after=alice&limit=1": 200, "/users?name=bob": 200, "/events?after=1&limit=1": 200, "/groups": 200,
+		"/users?name=bob&limit=1": 422, "/users?name=bob&after=alice": 422, "/groups?limit=1": 400, "/users?": 200,
+	} {
+		if status, text := c.raw(tok, "GET", query, ""); status != want {
+			t.Errorf("GET %s: %d %s, want %d", query, status, text, want)
+		}
+	}
+	if u, err := c.p.Pool.Find(t.Context(), "bob"); err != nil || !u.Enabled {
+		t.Errorf("bob = %+v, %v; want him as he was", u, err)
+	}
+}

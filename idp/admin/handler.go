@@ -159,6 +159,9 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, path string) er
 	if err != nil {
 		return err
 	}
+	if err := op.reads(query); err != nil {
+		return err
+	}
 	ctx := audit.WithActor(r.Context(), h.actor(r, who))
 	out, err := op.do(&call{Request: r.WithContext(ctx), w: w, h: h, caller: who, segments: segments, query: query})
 	if err != nil {
@@ -181,6 +184,24 @@ func sent(r *http.Request) bool {
 	}
 	n, _ := io.ReadAtLeast(r.Body, make([]byte, 1), 1)
 	return n > 0
+}
+
+// parameters are those of the query, by the operations that have any.
+var parameters = map[string][]string{
+	"GET /users":  {"name", "after", "limit"},
+	"GET /events": {"after", "limit"},
+}
+
+// reads refuses a query with a parameter that op does not have: whoever filters by
+// what nobody reads would take all for some.
+func (op operation) reads(query httpx.Form) error {
+	what := op.method + " " + op.path
+	for _, name := range query.Names() {
+		if !slices.Contains(parameters[what], name) {
+			return &httpx.Error{Status: http.StatusBadRequest, Code: "invalid_request", Public: what + " has no parameter " + name}
+		}
+	}
+	return nil
 }
 
 // find returns the operation for a method and a path, 404 or 405.

@@ -69,6 +69,9 @@ type usersJSON struct {
 // user whose name to sign in with is given.
 func listUsers(c *call) (reply, error) {
 	if c.query.Has("name") {
+		if c.query.Has("after") || c.query.Has("limit") {
+			return reply{}, httpx.Field("name", "asks for one user: leave out after and limit")
+		}
 		u, err := c.h.has.Pool.Find(c.Context(), c.query.Get("name"))
 		if errors.Is(err, pool.ErrNotFound) {
 			return reply{http.StatusOK, usersJSON{Users: []userJSON{}}}, nil
