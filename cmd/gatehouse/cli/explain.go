@@ -78,7 +78,7 @@ the request is allowed or not.`,
 	cmd.Flags().StringVar(&f.body, "body", "", "`FILE` with the JSON that the request carries, - for standard input")
 	cmd.Flags().BoolVar(&f.websocket, "websocket", false, "ask for a web socket")
 	cmd.Flags().BoolVar(&f.input, "input", false, "print what OPA is given")
-	cmd.Flags().BoolVar(&f.trace, "trace", false, "print how OPA evaluates it; lines of gatehouse-routes.rego are those of `policy show --all`")
+	cmd.Flags().BoolVar(&f.trace, "trace", false, "print how OPA evaluates it; lines of gatehouse-routes.rego are those of policy show --all")
 	return cmd
 }
 
