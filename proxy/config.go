@@ -81,8 +81,8 @@ type TLS struct {
 type Listen struct {
 	// Addrs are host:port pairs; an empty host means every address.
 	Addrs []string
-	// H2C accepts HTTP/2 without TLS by prior knowledge (RFC 9113 §3.3).
-	// Default false.
+	// H2C accepts HTTP/2 without TLS by prior knowledge (RFC 9113 §3.3). Not
+	// beside TLS. Default false.
 	H2C bool
 }
 
@@ -145,6 +145,9 @@ func (c *Config) Check(r *conf.Report) {
 	}
 	if c.TLS != nil && (c.TLS.Cert == "" || c.TLS.Key == "") {
 		r.Errorf(c.TLS, "tls needs both cert and key")
+	}
+	if c.TLS != nil && c.Listen.H2C {
+		r.Errorf(&c.Listen, "listen.h2c is HTTP/2 without TLS, and tls is there: clients take HTTP/2 over TLS by themselves")
 	}
 }
 

@@ -20,3 +20,17 @@ func TestASizeWithoutItsUnitIsNotTakenForOne(t *testing.T) {
 		}
 	}
 }
+
+// What tls does, h2c would do without it: one of them is not meant.
+func TestHTTP2WithoutTLSStandsNotBesideTLS(t *testing.T) {
+	const rest = "public_url: https://app.example.com\nupstreams: { app: http://127.0.0.1:3000 }\nroutes: [{ name: all, allow: signed-in }]\n" +
+		"tls: { cert: cert.pem, key: key.pem }\n"
+	for text, want := range map[string]string{
+		"listen: { addr: 8443, h2c: true }\n": "h2c is HTTP/2 without TLS", "listen: { addr: 8443, h2c: false }\n": "", "listen: 8443\n": "",
+	} {
+		_, err := conf.Parse("gatehouse.yaml", []byte(text+rest), new(Config))
+		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%s gives %v, want %q", text, err, want)
+		}
+	}
+}

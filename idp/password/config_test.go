@@ -67,6 +67,23 @@ password:
 	}
 }
 
+func TestConfigWarnsOfAChangeThatNobodyIsAskedFor(t *testing.T) {
+	for at, warned := range map[string]bool{"[sign_up, change]": true, "[sign_up, change, sign_in]": false} {
+		var c struct {
+			Password password.Config `yaml:"password"`
+		}
+		text := "password: { breached: { range_url: 'https://range.example.com/', action: require_change, at: " + at + " } }\n"
+		f, err := conf.Parse("test.yaml", []byte(text), &c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w := f.Problems().Warnings()
+		if warned && (len(w) != 1 || !strings.Contains(w[0].String(), "at does not name sign_in")) || !warned && len(w) != 0 {
+			t.Errorf("at %s: warnings = %v", at, w)
+		}
+	}
+}
+
 func TestConfigWarnsOfALookUpWithoutAList(t *testing.T) {
 	var c struct {
 		Password password.Config `yaml:"password"`

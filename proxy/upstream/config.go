@@ -113,6 +113,9 @@ func (c *Config) Check(r *conf.Report) {
 	if c.URL.Scheme != "https" && (c.CA != "" || c.ServerName != "" || c.InsecureSkipVerify) {
 		r.Errorf(&c.URL, "ca, server_name and insecure_skip_verify need an https:// upstream")
 	}
+	if c.URL.Scheme != "https" && !c.HTTP2 {
+		r.Errorf(&c.HTTP2, "http2: false keeps an https:// upstream to HTTP/1.1; http:// never has HTTP/2, and h2c:// nothing else")
+	}
 	switch {
 	case c.Transport != transportStandard && c.Transport != transportH1:
 		r.Errorf(&c.Transport, "transport is %q, want standard or h1", c.Transport)

@@ -27,7 +27,8 @@ func TestConfig(t *testing.T) {
 	for _, bad := range []string{
 		"[a]", "ftp://x", "http://", "127.0.0.1:3000", "http://u:p@x", "http://x/path", "http://x?q", "{host: keep}",
 		"{url: 'http://x', host: other}", "{url: 'http://x', ca: x.pem}", "{url: 'http://x', max_body: 0}",
-		"{url: 'http://x', dial_timeout: 0s}", "{url: 'http://x', insecure_skip_verify: true}", "{urls: 'http://x'}",
+		"{url: 'http://x', dial_timeout: 0s}", "{url: 'http://x', insecure_skip_verify: true}",
+		"{url: 'h2c://x', http2: false}", "{url: 'http://x', http2: false}", "{urls: 'http://x'}",
 	} {
 		var f file
 		if _, err := conf.Parse("t.yaml", []byte("upstreams:\n  app: "+bad+"\n"), &f); err == nil {

@@ -90,6 +90,9 @@ func (c *Config) Check(r *conf.Report) {
 	if c.MinCount < 1 {
 		r.Errorf(&c.MinCount, "min_count must be at least 1")
 	}
+	if c.Action == RequireChange && !slices.Contains(c.At, SignIn) {
+		r.Warnf(&c.Action, "action is require_change, and at does not name sign_in: nobody is asked to change, and elsewhere it is block")
+	}
 	if c.Filter == "" && c.RangeURL == nil {
 		for _, field := range []any{&c.At, &c.Action, &c.MinCount} {
 			if r.Has(field) {
