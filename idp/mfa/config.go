@@ -44,7 +44,9 @@ type Config struct {
 	// passkey challenge that was begun, may be answered. Default 10m; at most 1h.
 	CodeLifetime time.Duration `yaml:"code_lifetime"`
 	// CodeTries is how many answers one challenge takes for sent codes. Sending
-	// another code does not reset it. Default 5.
+	// another code does not reset it. Default 5; at most 10. A sign-in takes five
+	// answers with second factors in all, so that more than five count where a
+	// factor is set up.
 	CodeTries int `yaml:"code_tries"`
 	// AccountTries is how many answers in a row with a wrong code, of any kind,
 	// an account takes; then it waits for an hour. A right one resets it.

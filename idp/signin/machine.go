@@ -85,8 +85,8 @@ type Config struct {
 	// Lifetime is how long a sign-in page may be answered. Default 10m.
 	Lifetime time.Duration `yaml:"lifetime"`
 	// FlowTries is how many answers one sign-in page takes before the person
-	// begins again. Default 10. It bounds a page, not an account: see
-	// AccountTries.
+	// begins again; answers with a second factor that is there are five in any
+	// case. Default 10. It bounds a page, not an account: see AccountTries.
 	FlowTries int `yaml:"flow_tries"`
 	// AccountTries is how many wrong passwords an account takes before each
 	// further one makes it wait: 1 s, 2 s, 4 s and so on, up to MaxWait.
