@@ -20,6 +20,8 @@ func TestOddBodiesAreRefusedByName(t *testing.T) {
 		`{"username":"x","Email":"a@b.c"}`:                  {422, "Email"},
 		`{"username":"x","username":"y"}`:                   {422, "username"},
 		`{"username":"x","attributes":{"a":"b","a":"c"}}`:   {422, "a"},
+		`{"username":"x","email":null}`:                     {422, "email is null"},
+		`{"username":"x","temporary":true}`:                 {422, "temporary"},
 		`{"username":7}`:                                    {422, "username"},
 		`{"username":"x","email_verified":"true"}`:          {422, "email_verified"},
 		`{"username":"x","attributes":{"sub":"y"}}`:         {422, "sub"},

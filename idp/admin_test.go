@@ -349,6 +349,9 @@ func TestUsersAreAdministered(t *testing.T) {
 		attributes["locale"] != "de" || attributes["nickname"] != nil || attributes["given_name"] != "D" {
 		t.Errorf("patch: %d %v", status, u)
 	}
+	if status, out := c.asks(tok, "PATCH", "/users/"+id, `{"email":null}`); status != http.StatusUnprocessableEntity {
+		t.Errorf("null, which would change nothing: %d %v", status, out)
+	}
 	if status, list := c.asks(tok, "GET", "/users?name=DORA@example.com", ""); status != 200 || len(list["users"].([]any)) != 1 {
 		t.Errorf("by name: %d %v", status, list)
 	}

@@ -138,6 +138,9 @@ func addUser(c *call) (reply, error) {
 			return reply{}, err
 		}
 	}
+	if in.Temporary && in.Password == "" && !in.Invite {
+		return reply{}, httpx.Field("temporary", "is said of a password, and there is none")
+	}
 	for _, g := range in.Groups {
 		if err := c.mayFill(g); err != nil {
 			return reply{}, err

@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"mime"
 	"net/http"
 	"reflect"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -23,7 +25,7 @@ const maxDepth = 16
 // a pointer to a struct whose fields have json tags. It returns an *Error for
 // anything else: 415 for another type, 413 for too many bytes, 400 for what is
 // not one JSON object in UTF-8, and 422 naming the field for one that occurs
-// twice, is not known, or is of another type.
+// twice, is not known, is null, or is of another type.
 func ReadJSON(w http.ResponseWriter, r *http.Request, max int64, v any) error {
 	kinds := r.Header.Values("Content-Type")
 	kind := ""
@@ -54,6 +56,9 @@ func ParseJSON(body []byte, v any) error {
 	}
 	if name, found := unknownField(body, v); found {
 		return Field(name, "is not known here")
+	}
+	if name, found := nullField(body); found {
+		return Field(name, "is null, which would say nothing: leave it out")
 	}
 	err := json.Unmarshal(body, v)
 	var wrong *json.UnmarshalTypeError
@@ -135,6 +140,21 @@ func closes(d *json.Decoder) error {
 		return &Error{Status: http.StatusBadRequest, Public: "the body is not well-formed JSON"}
 	}
 	return nil
+}
+
+// nullField returns a member of the object that is null, the first by name, and
+// whether there is one: json.Unmarshal passes it over.
+func nullField(body []byte) (string, bool) {
+	var members map[string]json.RawMessage
+	if json.Unmarshal(body, &members) != nil {
+		return "", false
+	}
+	for _, name := range slices.Sorted(maps.Keys(members)) {
+		if string(members[name]) == "null" {
+			return name, true
+		}
+	}
+	return "", false
 }
 
 // unknownField returns a member of the object that no field of v has the name

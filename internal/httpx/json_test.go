@@ -9,7 +9,7 @@ import (
 type sample struct {
 	Name  string            `json:"name"`
 	Count int               `json:"count"`
-	Tags  map[string]string `json:"tags"`
+	Tags  map[string]string `json:"tags,omitempty"`
 }
 
 func TestJSONIsReadStrictly(t *testing.T) {
@@ -17,7 +17,7 @@ func TestJSONIsReadStrictly(t *testing.T) {
 		`{"name":"a","count":1,"tags":{"x":"y"}}`: 0, `{}`: 0, " {\n}\t": 0,
 		``: 400, `null`: 400, `"a"`: 400, `{"name":"a"}x`: 400, `{"name":}`: 400, "{\"name\":\"\xff\"}": 400, `{"a":[1,2}`: 400,
 		`{"Name":"a"}`: 422, `{"none":1}`: 422, `{"name":"a","name":"a"}`: 422, `{"tags":{"x":"1","x":"2"}}`: 422,
-		`{"count":"1"}`: 422, `{"count":1.5}`: 422, `{"tags":{"x":1}}`: 422, `{"":1}`: 422,
+		`{"count":"1"}`: 422, `{"count":1.5}`: 422, `{"tags":{"x":1}}`: 422, `{"":1}`: 422, `{"name":null}`: 422, `{"tags":null}`: 422, `{"tags":{"x":null}}`: 0,
 	} {
 		var v sample
 		err := ParseJSON([]byte(body), &v)
