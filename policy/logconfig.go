@@ -2,8 +2,11 @@ package policy
 
 import (
 	"errors"
+	"fmt"
+	"maps"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -50,7 +53,11 @@ func (c *LogConfig) Check(r *conf.Report) {
 		r.Errorf(&c.Queue, "queue is %d, want 1 to %d", c.Queue, maxLogQueue)
 	}
 	for i := range c.Mask {
-		if _, err := ParseMask(c.Mask[i]); err != nil {
+		tokens, err := ParseMask(c.Mask[i])
+		if err == nil {
+			err = masksSomething(tokens)
+		}
+		if err != nil {
 			r.Errorf(&c.Mask[i], "%q %v", c.Mask[i], err)
 		}
 	}
@@ -110,6 +117,24 @@ func ParseMask(pointer string) ([]string, error) {
 		tokens[i] = pointerUnescape.Replace(token)
 	}
 	return tokens, nil
+}
+
+// masksSomething returns why a mask would leave everything in the log: what it names
+// is no part of a record.
+func masksSomething(tokens []string) error {
+	known, above := slices.Sorted(maps.Keys(recorded)), []string(nil)
+	for _, token := range tokens[:min(len(tokens), 2)] {
+		if slices.Contains(known, token) {
+			known, above = recorded[token], append(above, token)
+			continue
+		}
+		hint := ""
+		if near := conf.Suggest(token, known); near != "" {
+			hint = "; did you mean " + MaskPointer(append(above, near)) + "?"
+		}
+		return fmt.Errorf("names no part of what is recorded%s", hint)
+	}
+	return nil
 }
 
 // MaskPointer is the inverse of ParseMask.

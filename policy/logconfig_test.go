@@ -33,7 +33,7 @@ func TestLogGoesWhereItMay(t *testing.T) {
 	for _, text := range []string{
 		"{ url: \"https://logs.example.com/in?key=1\", token: abc }", "{ url: http://127.0.0.1:9000/ }", "{ url: \"http://[::1]/\" }",
 		"{ url: http://logs.localhost/ }", "{ otlp: http://localhost:4318/v1/logs }", "{ otlp: https://otel.example.com, file: \"-\" }",
-		"{ file: x, allows: 1, queue: 1, mask: [/input/a~0b~1c] }",
+		"{ file: x, allows: 1, queue: 1, mask: [/input/request/variables/a~0b~1c, /input/route, /input/time, /input/user/groups/0, /input/credential] }",
 	} {
 		if _, err := parseLog(text); err != nil {
 			t.Errorf("log: %s = %v, want no error", text, err)
@@ -57,6 +57,11 @@ func TestLogGoesWhereItMay(t *testing.T) {
 		"{ file: x, mask: [/input] }":                     "names nothing below /input",
 		"{ file: x, mask: [/result/reason] }":             "names nothing below /input",
 		"{ file: x, mask: [/input/user/name, /input/~] }": "neither ~0",
+		"{ file: x, mask: [/input/usr/email] }":           "did you mean /input/user?",
+		"{ file: x, mask: [/input/user/emial] }":          "did you mean /input/user/email?",
+		"{ file: x, mask: [/input/user/phone_number] }":   "names no part of what is recorded",
+		"{ file: x, mask: [/input/request/headers/x] }":   "names no part of what is recorded",
+		"{ file: x, mask: [/input/route/name] }":          "names no part of what is recorded",
 	} {
 		if _, err := parseLog(text); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("log: %s = %v, want an error with %q", text, err, want)

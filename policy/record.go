@@ -37,6 +37,16 @@ func Record(q Query) map[string]any {
 	return input
 }
 
+// recorded are the parts of a record and what each is made of, sorted; nil for one
+// that is no map. The log adds the route.
+var recorded = map[string][]string{
+	"credential": {"claims", "client", "issuer", "kind", "listed", "person", "scopes", "subject"},
+	"request":    {"body", "body_state", "client_ip", "host", "method", "path", "query", "variables"},
+	"route":      nil,
+	"time":       nil,
+	"user":       {"acr", "amr", "auth_time", "email", "email_domain", "groups", "mfa", "name", "subject", "username"},
+}
+
 // document is a map under construction; an empty string is an absent one.
 type document map[string]any
 

@@ -8,9 +8,12 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"gatehouse/session"
 )
@@ -149,6 +152,35 @@ func TestARecordIsRecalledAndRecordedAlike(t *testing.T) {
 		if err != nil || show(Record(direct)) != show(record) {
 			t.Fatalf("without JSON it is %s (%v), want %s", show(Record(direct)), err, show(record))
 		}
+	}
+}
+
+// A mask is held against these names, so that they are those of a record.
+func TestEveryPartOfARecordIsKnown(t *testing.T) {
+	seen := map[string][]string{"route": nil} // the log puts it there
+	for seed := range uint64(40) {
+		c := chance{rand.New(rand.NewPCG(seed, 33))}
+		_, conditions := randomPolicy(t, c, 5, true)
+		for i := range conditions {
+			for part, value := range Record(c.full(c.query(i))) {
+				below, _ := value.(document)
+				if plain, ok := value.(map[string]any); ok {
+					below = plain
+				}
+				if seen[part] == nil {
+					seen[part] = nil
+				}
+				for name := range below {
+					if !slices.Contains(seen[part], name) {
+						seen[part] = append(seen[part], name)
+					}
+				}
+				slices.Sort(seen[part])
+			}
+		}
+	}
+	if diff := cmp.Diff(recorded, seen); diff != "" {
+		t.Errorf("parts of records (-known +seen):\n%s", diff)
 	}
 }
 
