@@ -113,6 +113,9 @@ func (c *MailConfig) checkServer(r *conf.Report) {
 		if c.Username != "" {
 			r.Errorf(&c.Username, "idp.mail.username needs TLS: the password would be sent in clear")
 		}
+		if c.CA != "" {
+			r.Errorf(&c.CA, "idp.mail.ca needs TLS: with none there is no certificate")
+		}
 	default:
 		r.Errorf(&c.TLS, "idp.mail.tls is %q, want starttls, implicit or none", c.TLS)
 	}

@@ -16,6 +16,7 @@ func TestSectionsAreChecked(t *testing.T) {
 		"mail: { host: smtp.example.com, from: a@example.com, reply_to: nobody }":               "mail.reply_to",
 		"mail: { host: smtp.example.com, from: a@example.com, tls: none }":                      "in clear",
 		"mail: { host: localhost, from: a@example.com, tls: none, username: u, password: p }":   "needs TLS",
+		"mail: { host: localhost, from: a@example.com, tls: none, ca: absent.pem }":             "needs TLS",
 		"mail: { host: smtp.example.com, from: a@example.com, tls: tls }":                       "want starttls",
 		"mail: { host: smtp.example.com, from: a@example.com, username: u }":                    "has no password",
 		"mail: { host: smtp.example.com, from: a@example.com, password: p }":                    "has no username",

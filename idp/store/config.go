@@ -37,6 +37,12 @@ func (c *Config) Check(r *conf.Report) {
 	if c.Postgres == "" {
 		if r.Has(&c.Postgres) {
 			r.Errorf(&c.Postgres, "idp.store.postgres is empty; leave it out to keep the user pool in a file of data_dir")
+			return
+		}
+		for name, field := range map[string]any{"connections": &c.Connections, "insecure_sslmode": &c.InsecureSSLMode} {
+			if r.Has(field) {
+				r.Errorf(field, "idp.store.%s is for PostgreSQL, and postgres is absent: the user pool is in a file of data_dir", name)
+			}
 		}
 		return
 	}

@@ -10,8 +10,10 @@ import (
 
 func TestConfigSaysWhatIsWrong(t *testing.T) {
 	for text, want := range map[string]string{
-		"{}":                                      "",
-		"connections: 2":                          "",
+		"{}": "",
+		"{ connections: 2, postgres: postgres://u:p@127.0.0.1/db }": "",
+		"connections: 2":                          "connections is for PostgreSQL",
+		"insecure_sslmode: true":                  "insecure_sslmode is for PostgreSQL",
 		"postgres: postgres://u:p@127.0.0.1/db":   "",
 		"connections: 1":                          "idp.store.connections is 1, want 2 to 1000",
 		`postgres: ""`:                            "idp.store.postgres is empty",

@@ -50,6 +50,12 @@ func (c *Config) Check(r *conf.Report) {
 	if c.IDP == nil && len(c.Login.Providers) == 0 && c.needsSignIn() {
 		r.Errorf(&c.Routes, "some route is not for anyone, but nobody can sign in: configure idp (the built-in provider) or login.providers")
 	}
+	if c.IDP == nil && len(c.Bearer.Clients) > 0 {
+		r.Errorf(&c.Bearer.Clients, "bearer.clients is for the built-in provider, and there is none (idp); those of other issuers stand at bearer.issuers")
+	}
+	if c.IDP == nil && len(c.Login.Scopes) > 0 && len(c.Login.Providers) == 0 {
+		r.Errorf(&c.Login.Scopes, "login.scopes is for the built-in provider, and there is none (idp)")
+	}
 	if c.DataDir == "" {
 		r.Errorf(&c.DataDir, "data_dir is empty; leave it out for ./data")
 	}
