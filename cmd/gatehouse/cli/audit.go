@@ -58,7 +58,7 @@ func newAudit(s *settings) *cobra.Command {
 	}
 	f := cmd.Flags()
 	f.Int64Var(&w.after, "after", 0, "`SEQ` of the event after which to begin")
-	f.StringVar(&w.kind, "type", "", "`TYPE` of events, or what it begins with, such as user or user.disabled")
+	f.StringVar(&w.kind, "type", "", "`TYPE` of events, such as user.disabled, or the word before its dot, such as user")
 	f.StringVar(&name, "user", "", "`NAME` of the user to whom it happened")
 	f.BoolVar(&w.follow, "follow", false, "go on with what happens, until Ctrl-C")
 	return cmd
