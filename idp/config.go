@@ -1,6 +1,7 @@
 package idp
 
 import (
+	"maps"
 	"net/url"
 	"path"
 	"slices"
@@ -97,6 +98,47 @@ func (c *Config) Check(r *conf.Report) {
 	}
 	c.Bootstrap.checkAttributes(r, pool.NewSchema(c.Pool))
 	c.Bootstrap.check(r, c)
+	c.checkNames(r)
+}
+
+// checkNames warns of groups and clients that have a say here and that nobody has, as
+// far as the file tells: it declares all, or one that is spelled almost alike.
+func (c *Config) checkNames(r *conf.Report) {
+	var groups []string
+	clients := []string{GatewayClient}
+	for _, g := range c.Bootstrap.Groups {
+		groups = append(groups, g.Name)
+	}
+	for _, seed := range c.Bootstrap.Clients {
+		clients = append(clients, seed.ID)
+	}
+	warn := func(at any, what, name string, known []string) {
+		near := conf.Suggest(name, known)
+		switch {
+		case slices.Contains(known, name):
+		case near != "":
+			r.Warnf(at, "%s %q is declared nowhere in this file; did you mean %s?", what, name, near)
+		case c.Bootstrap.Prune:
+			r.Warnf(at, "%s %q is declared nowhere in this file, and idp.bootstrap.prune removes all others", what, name)
+		}
+	}
+	for i, name := range c.MFA.Groups {
+		if r.Has(&c.MFA.Groups) {
+			warn(&c.MFA.Groups[i], "group", name, groups)
+		}
+	}
+	if c.Admin == nil {
+		return
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Admin.Groups)) {
+		warn(&c.Admin.Groups, "group", name, groups)
+	}
+	for i, name := range c.Admin.Clients {
+		warn(&c.Admin.Clients[i], "client", name, clients)
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Admin.Machines)) {
+		warn(&c.Admin.Machines, "client", name, clients)
+	}
 }
 
 // accountChannels are the ways to reach people that are configured.

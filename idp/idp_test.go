@@ -3,6 +3,7 @@ package idp_test
 import (
 	"database/sql"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -268,6 +269,30 @@ bootstrap:
 	}
 	if strings.Contains(err.Error(), "short }") || strings.Contains(err.Error(), ": short") {
 		t.Errorf("the report shows a secret:\n%v", err)
+	}
+}
+
+// Who misspells a group lets its members in without what it demands.
+func TestGroupsAndClientsThatNobodyHasAreWarnedOf(t *testing.T) {
+	const declared = "issuer: https://login.example.com\nbootstrap: { prune: %t, groups: [{ name: admins }], clients: [{ id: console, public: true, redirect_uris: ['https://c.test/cb'] }] }\n"
+	for text, want := range map[string][2]int{ // without prune, with it
+		"mfa: { groups: [admnis] }\n":                                        {1, 1},
+		"mfa: { groups: [staff] }\n":                                         {0, 1},
+		"mfa: { groups: [admins] }\n":                                        {0, 0},
+		"mfa: { mode: required }\n":                                          {0, 0},
+		"admin: { groups: { admnis: [all] }, clients: [consle] }\n":          {2, 2},
+		"admin: { groups: { admins: [all] }, clients: [console] }\n":         {0, 0},
+		"admin: { machines: { robot: [all] } }\nmfa: { groups: [admins] }\n": {0, 1},
+	} {
+		for i, prune := range []bool{false, true} {
+			f, err := conf.Parse("g.yaml", fmt.Appendf(nil, declared+text, prune), new(idp.Config))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if w := f.Problems().Warnings(); len(w) != want[i] {
+				t.Errorf("%s with prune %t: %v, want %d warnings", text, prune, w, want[i])
+			}
+		}
 	}
 }
 
