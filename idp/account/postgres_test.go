@@ -54,6 +54,7 @@ func TestOnPostgres(t *testing.T) {
 		"CodesAreTheSameForEverybody":               TestCodesAreTheSameForEverybody,
 		"SameWishIsOneSignUp":                       TestSameWishIsOneSignUp,
 		"FiftyEqualWishesAreOneSignUp":              TestFiftyEqualWishesAreOneSignUp,
+		"FiftyEqualWishesAreOneMessage":             TestFiftyEqualWishesAreOneMessage,
 		"SecondClickIsTheSameForKnownAddresses":     TestSecondClickIsTheSameForKnownAddresses,
 		"SignUpIsConfirmedByCode":                   TestSignUpIsConfirmedByCode,
 		"LinkInAnotherBrowserAsksForThePassword":    TestLinkInAnotherBrowserAsksForThePassword,

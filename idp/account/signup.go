@@ -153,37 +153,41 @@ func (a *Accounts) deliver(ctx context.Context, s SignUp, keep func(context.Cont
 	if err != nil {
 		return err
 	}
-	may, err := a.mayWrite(ctx, string(purposeSignUp), pool.Canonical(to))
-	if err != nil {
-		return err
-	}
+	before := s
 	m := Message{
 		Kind: ConfirmSignUp, Channel: channel, To: to, Locale: s.Attributes[locale],
 		Code: newCode(codeDigits), Token: newToken(), Expires: s.Expires,
 	}
-	switch {
-	case !may:
-		// What is not sent cannot be guessed either, and what was sent before
-		// still works.
-	case known.ID != "":
+	if known.ID != "" {
 		m = alreadyRegistered(known, channel)
 		s.CodeHash, s.LinkHash = nil, nil
-	default:
+	} else {
 		s.CodeHash, s.LinkHash = a.hashCode(proof{purposeSignUp, s.ID, to, m.Code}), a.hashLink(purposeSignUp, m.Token)
 	}
-	var kept bool
-	err = a.has.Journal.InTx(ctx, func(ctx context.Context) (err error) {
-		if kept, err = keep(ctx, s); err != nil {
+	err = a.has.Journal.InTx(ctx, func(ctx context.Context) error {
+		kept, err := keep(ctx, s)
+		if err != nil {
 			return err
 		}
-		if !kept || !may {
+		if !kept {
 			return a.has.Messenger.Pretend(ctx)
 		}
-		return a.has.Messenger.Send(ctx, m)
+		// Only what is kept counts: of equal wishes at once, each of which counted
+		// first, the one that is kept could be one too many.
+		may, err := a.mayWrite(ctx, string(purposeSignUp), pool.Canonical(to))
+		if err != nil {
+			return err
+		}
+		if may {
+			return a.has.Messenger.Send(ctx, m)
+		}
+		// What is not sent cannot be guessed either, and what was sent before
+		// still works.
+		if err := a.has.SignUps.Resent(ctx, before); err != nil {
+			return err
+		}
+		return a.has.Messenger.Pretend(ctx)
 	})
-	if err == nil && !kept {
-		err = a.lower(ctx, "message", string(purposeSignUp), pool.Canonical(to))
-	}
 	if err != nil {
 		return fmt.Errorf("sign up: %w", err)
 	}

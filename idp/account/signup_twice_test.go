@@ -39,6 +39,13 @@ func TestFiftyEqualWishesAreOneSignUp(t *testing.T) {
 	}
 }
 
+// The one that is kept is the one that counts, whichever came first.
+func TestFiftyEqualWishesAreOneMessage(t *testing.T) {
+	w := newWorld(t, func(c *account.Config, _ *pool.Config) { c.PerHour = 1 })
+	w.fifty(func() error { _, err := w.acc.SignUp(t.Context(), wish("dana")); return err }, errBusy)
+	w.only(account.ConfirmSignUp)
+}
+
 // Whoever goes back and types something else has signed up anew, and so has
 // another browser.
 func TestAnotherWishIsAnotherSignUp(t *testing.T) {
