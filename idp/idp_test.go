@@ -57,6 +57,10 @@ func TestDiscovery(t *testing.T) {
 		if string(methods) != `["S256"]` || got.json["authorization_response_iss_parameter_supported"] != true || got.json["backchannel_logout_supported"] != nil {
 			t.Errorf("discovery = %v", got.json)
 		}
+		scopes, _ := json.Marshal(got.json["scopes_supported"])
+		if string(scopes) != `["openid","email","phone","profile","orders.admin","orders.read"]` {
+			t.Errorf("scopes_supported = %s", scopes)
+		}
 		jwks, _ := http.NewRequest("GET", got.text("jwks_uri"), nil)
 		keys := f.send(jwks)
 		list, _ := keys.json["keys"].([]any)

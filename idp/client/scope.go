@@ -13,7 +13,8 @@ const (
 	Email   = "email"
 	Profile = "profile"
 	Phone   = "phone"
-	// UserAdmin lets a token read and change its own user (Cognito).
+	// UserAdmin is what Cognito's API asks of a token that reads and changes its own
+	// user. Nothing of ours takes it for more than its name.
 	UserAdmin = "aws.cognito.signin.user.admin"
 )
 

@@ -42,7 +42,7 @@ type metadata struct {
 // Discovery answers GET /.well-known/openid-configuration. Every URL in it
 // comes from the configured issuer, never from the request.
 func (h *Handler) Discovery(w http.ResponseWriter, r *http.Request) error {
-	scopes := []string{client.OpenID, client.Email, client.Profile}
+	scopes := []string{client.OpenID, client.Email, client.Phone, client.Profile}
 	registered, err := h.Clients.Scopes(r.Context())
 	if err != nil {
 		return unavailable(err)
@@ -50,7 +50,7 @@ func (h *Handler) Discovery(w http.ResponseWriter, r *http.Request) error {
 	for _, s := range registered {
 		scopes = append(scopes, s.Name)
 	}
-	slices.Sort(scopes[3:])
+	slices.Sort(scopes[4:])
 	var classes []string
 	if h.Machine.CanBeStrong() {
 		classes = []string{signin.ACR}

@@ -3,13 +3,16 @@ package cli
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
 
 	"gatehouse/cmd/gatehouse/app"
+	"gatehouse/idp/pool"
 	"gatehouse/internal/audit"
 
 	"github.com/spf13/cobra"
@@ -46,11 +49,10 @@ func newAudit(s *settings) *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return s.withStore(cmd.Context(), func(ctx context.Context, st *app.Store) error {
 				if name != "" {
-					u, err := st.Pool.Find(ctx, name)
-					if err != nil {
+					var err error
+					if w.user, err = subOf(ctx, st, name); err != nil {
 						return problems(fmt.Errorf("find user %s: %w", name, err))
 					}
-					w.user = u.ID
 				}
 				return s.showEvents(ctx, st, w)
 			})
@@ -59,7 +61,7 @@ func newAudit(s *settings) *cobra.Command {
 	f := cmd.Flags()
 	f.Int64Var(&w.after, "after", 0, "`SEQ` of the event after which to begin")
 	f.StringVar(&w.kind, "type", "", "`TYPE` of events, such as user.disabled, or the word before its dot, such as user")
-	f.StringVar(&name, "user", "", "`NAME` of the user to whom it happened")
+	f.StringVar(&name, "user", "", "`NAME` of the user to whom it happened, or the sub of one who was deleted")
 	f.BoolVar(&w.follow, "follow", false, "go on with what happens, until Ctrl-C")
 	return cmd
 }
@@ -95,6 +97,18 @@ func (s *settings) showEvents(ctx context.Context, st *app.Store, w wanted) erro
 		case <-time.After(auditEvery):
 		}
 	}
+}
+
+var subPattern = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
+
+// subOf returns the sub of the user of that name. One who was deleted has no name
+// any more, but a sub that events tell.
+func subOf(ctx context.Context, st *app.Store, name string) (string, error) {
+	u, err := st.Pool.Find(ctx, name)
+	if errors.Is(err, pool.ErrNotFound) && subPattern.MatchString(name) {
+		return name, nil
+	}
+	return u.ID, err
 }
 
 // eventJSON is an event as printed.
