@@ -30,6 +30,17 @@ func resourceAdd(s *settings) *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return s.withStore(cmd.Context(), func(ctx context.Context, st *app.Store) error {
 				r.ID = args[0]
+				if !cmd.Flags().Changed("name") {
+					servers, err := st.Clients.Servers(ctx)
+					if err != nil {
+						return problems(fmt.Errorf("list resource servers: %w", err))
+					}
+					for _, have := range servers {
+						if have.ID == r.ID {
+							r.Name = have.Name
+						}
+					}
+				}
 				if err := st.Clients.PutServer(ctx, r); err != nil {
 					return problems(fmt.Errorf("add resource server %s: %w", r.ID, err))
 				}

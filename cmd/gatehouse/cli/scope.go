@@ -29,9 +29,10 @@ type scopeJSON struct {
 func scopeAdd(s *settings) *cobra.Command {
 	var sc client.Scope
 	cmd := &cobra.Command{
-		Use: "add NAME", Short: "Make a scope of a resource server, and the server if it is new", Args: cobra.ExactArgs(1),
+		Use: "add NAME", Short: "Make or change a scope of a resource server", Args: cobra.ExactArgs(1),
 		Long: "Make a scope of a resource server, and the server if it is new.\n\n" +
-			"With --group the scope is given only to people in one of the groups, and to\nno machine.",
+			"With --group the scope is given only to people in one of the groups, and to\nno machine. " +
+			"Of a scope that is there only what is named here changes;\n--group= gives it to everybody.",
 		Example: "  gatehouse scope add orders.read --server orders --description \"Read orders\"\n" +
 			"  gatehouse scope add payroll.read --server payroll --group finance",
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -40,7 +41,11 @@ func scopeAdd(s *settings) *cobra.Command {
 				if err := knownGroups(ctx, st, sc.Groups); err != nil {
 					return err
 				}
-				err := st.Clients.PutScope(ctx, sc)
+				made, err := keepScope(ctx, st, &sc, cmd)
+				if err != nil {
+					return err
+				}
+				err = st.Clients.PutScope(ctx, sc)
 				if errors.Is(err, client.ErrNotFound) {
 					if err = st.Clients.PutServer(ctx, client.ResourceServer{ID: sc.Server}); err == nil {
 						err = st.Clients.PutScope(ctx, sc)
@@ -49,7 +54,7 @@ func scopeAdd(s *settings) *cobra.Command {
 				if err != nil {
 					return problems(fmt.Errorf("add scope %s: %w", sc.Name, err))
 				}
-				return s.done("scope %s of %s made", sc.Name, sc.Server)
+				return s.done("scope %s of %s %s", sc.Name, sc.Server, made)
 			})
 		},
 	}
@@ -60,6 +65,29 @@ func scopeAdd(s *settings) *cobra.Command {
 		panic(err) // the flag is defined four lines above
 	}
 	return cmd
+}
+
+// keepScope gives sc what cmd says nothing of, if there is such a scope: one that is
+// tied to groups must not be everybody's because its description was changed. It
+// returns what is done to it.
+func keepScope(ctx context.Context, st *app.Store, sc *client.Scope, cmd *cobra.Command) (string, error) {
+	all, err := st.Clients.Scopes(ctx)
+	if err != nil {
+		return "", problems(fmt.Errorf("list scopes: %w", err))
+	}
+	for _, have := range all {
+		if have.Name != sc.Name {
+			continue
+		}
+		if !cmd.Flags().Changed("description") {
+			sc.Description = have.Description
+		}
+		if !cmd.Flags().Changed("group") {
+			sc.Groups = have.Groups
+		}
+		return "changed", nil
+	}
+	return "made", nil
 }
 
 // knownGroups refuses a group that does not exist: a scope that is tied to it would
