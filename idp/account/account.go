@@ -2,6 +2,7 @@ package account
 
 import (
 	"context"
+	"crypto/hmac"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -78,8 +79,8 @@ type Parts struct {
 	// else.
 	Key []byte
 	// Held returns the keys that may have made what was sent and counted, besides
-	// Key: of before the sealing key was rotated, and of processes that were
-	// started after that.
+	// Key, newest first: of before the sealing key was rotated, and of processes
+	// that were started after that.
 	Held func() [][]byte
 	Now  func() time.Time
 }
@@ -147,7 +148,8 @@ func (a *Accounts) network(ctx context.Context, what string, from netip.Addr) er
 
 // raise counts one more of what parts name, and returns how many there are. It
 // counts under every key that is held, or a new sealing key would begin all counts
-// anew.
+// anew. A window that begins under one while another goes on ends with that: there
+// would always be one that goes on, for who asks often enough.
 func (a *Accounts) raise(ctx context.Context, window time.Duration, parts ...string) (most int, ends time.Time, err error) {
 	now := a.has.Now()
 	for _, key := range a.limitKeys(parts) {
@@ -157,6 +159,9 @@ func (a *Accounts) raise(ctx context.Context, window time.Duration, parts ...str
 		}
 		if n > most {
 			most, ends = n, end
+		}
+		if n > 1 {
+			window = min(window, end.Sub(now))
 		}
 	}
 	return most, ends, nil
@@ -172,12 +177,17 @@ func (a *Accounts) lower(ctx context.Context, parts ...string) error {
 	return nil
 }
 
-// limitKeys are the keys of a count: what people typed does not become the text
-// of a row.
+// limitKeys are the keys of a count, that of the oldest sealing key first: what
+// people typed does not become the text of a row.
 func (a *Accounts) limitKeys(parts []string) []string {
+	held := a.has.Held()
+	if !slices.ContainsFunc(held, func(key []byte) bool { return hmac.Equal(key, a.has.Key) }) {
+		held = slices.Concat(held, [][]byte{a.has.Key})
+	}
+	parts = slices.Concat([]string{"limit"}, parts)
 	var keys []string
-	for _, d := range a.digests(append([]string{"limit"}, parts...)...) {
-		keys = append(keys, opaque.Encode(d))
+	for _, key := range slices.Backward(held) {
+		keys = append(keys, opaque.Encode(digestBy(key, parts)))
 	}
 	return keys
 }

@@ -94,10 +94,13 @@ type world struct {
 	cfg    account.Config
 	acc    *account.Accounts
 	read   int
+	// key and held are the keys that open gives the Accounts.
+	key  string
+	held func() [][]byte
 }
 
 func newWorld(t *testing.T, edit ...func(*account.Config, *pool.Config)) *world {
-	w := &world{t: t, clock: storetest.NewClock(), hasher: password.New(password.Options{})}
+	w := &world{t: t, clock: storetest.NewClock(), hasher: password.New(password.Options{}), key: key, held: none}
 	var people pool.Config
 	people.Defaults()
 	w.cfg.Defaults()
@@ -130,7 +133,7 @@ func (w *world) open() {
 	w.acc = account.New(w.cfg, account.Parts{
 		Pool: w.pool, Hasher: w.hasher, SignUps: w.db.SignUps(), Unconfirmed: w.db.Unconfirmed(), Codes: w.db.AccountCodes(),
 		Limits: w.db.AccountLimits(), Journal: w.db, Messenger: w.post, Guard: risk.New(bounds, w.tries, w.clock.Now), Factors: w.over,
-		Key: []byte(key), Held: none, Now: w.clock.Now,
+		Key: []byte(w.key), Held: w.held, Now: w.clock.Now,
 	})
 }
 
