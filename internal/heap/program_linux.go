@@ -31,7 +31,8 @@ type mapping struct{ from, to uintptr }
 
 // unwritten returns the mappings of a file that cannot be written to and never were:
 // whose every page is the file's own. What was written before it was protected, as
-// a loader does that relocates, would be lost. smaps is as in proc_pid_smaps(5).
+// a loader does that relocates, would be lost, also when it is swapped out. smaps is
+// as in proc_pid_smaps(5).
 func unwritten(smaps []byte, file string) (found []mapping) {
 	var m mapping
 	ours := false
@@ -47,7 +48,11 @@ func unwritten(smaps []byte, file string) (found []mapping) {
 			continue
 		}
 		var kib int
-		if n, _ := fmt.Sscanf(line, "Anonymous: %d kB", &kib); n == 1 && ours && kib == 0 {
+		if n, _ := fmt.Sscanf(line, "Anonymous: %d kB", &kib); n == 1 {
+			ours = ours && kib == 0
+		}
+		// It stands below Anonymous, which what is swapped out does not count in.
+		if n, _ := fmt.Sscanf(line, "Swap: %d kB", &kib); n == 1 && ours && kib == 0 {
 			found = append(found, m)
 		}
 	}

@@ -67,11 +67,16 @@ func TestTrimLetsGoOfTheProgram(t *testing.T) {
 }
 
 func TestOnlyPagesOfTheFileAreLetGo(t *testing.T) {
+	swapping := func(addresses, perms, path string, anonymous, swap int) string {
+		return fmt.Sprintf("%s %s 00000000 fe:00 42   %s\nSize:  4 kB\nRss:  4 kB\nAnonymous:  %d kB\nSwap:  %d kB\nSwapPss:  0 kB\nVmFlags: rd mr\n",
+			addresses, perms, path, anonymous, swap)
+	}
 	one := func(addresses, perms, path string, anonymous int) string {
-		return fmt.Sprintf("%s %s 00000000 fe:00 42   %s\nSize:  4 kB\nRss:  4 kB\nAnonymous:  %d kB\nVmFlags: rd mr\n", addresses, perms, path, anonymous)
+		return swapping(addresses, perms, path, anonymous, 0)
 	}
 	smaps := one("00400000-00500000", "r-xp", "/gatehouse", 0) + one("00500000-00600000", "r--p", "/gatehouse", 0) +
 		one("00600000-00700000", "r--p", "/gatehouse", 4) + // relocated, then protected
+		swapping("00680000-00690000", "r--p", "/gatehouse", 0, 4) + // that, and swapped out
 		one("00700000-00800000", "rw-p", "/gatehouse", 0) + one("00800000-00900000", "r--s", "/gatehouse", 0) +
 		one("00900000-00a00000", "---p", "/gatehouse", 0) + one("7f0000000000-7f0000001000", "r--p", "/lib/libc.so", 0) +
 		one("00b00000-00c00000", "r--p", "/gatehouse (deleted)", 0) + one("00c00000-00d00000", "r--p", "", 0) +
@@ -83,7 +88,7 @@ func TestOnlyPagesOfTheFileAreLetGo(t *testing.T) {
 	if got := unwritten([]byte(smaps), "/opt /gatehouse"); !slices.Equal(got, []mapping{{0xe00000, 0xf00000}}) {
 		t.Errorf("%x are let go of in a folder with a blank", got)
 	}
-	if got := unwritten([]byte("nonsense\nAnonymous: 0 kB\n"), ""); got != nil {
+	if got := unwritten([]byte("nonsense\nAnonymous: 0 kB\nSwap: 0 kB\n"), ""); got != nil {
 		t.Errorf("%x are let go of for nonsense", got)
 	}
 }
