@@ -126,8 +126,8 @@ type Unconfirmed interface {
 }
 
 // Limits counts how often something was asked for. All methods are safe for
-// concurrent use. Raise must not be called inside a transaction that may be
-// rolled back, or it would not count.
+// concurrent use. A transaction that is rolled back takes its counts along: call
+// Raise in one only where it takes along all that they are counts of.
 type Limits interface {
 	// Raise counts one more for key in one statement and returns how many there
 	// are within a window that began with the first, and when that ends.
