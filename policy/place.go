@@ -44,14 +44,13 @@ func (c *Condition) posOf(key string) conf.Pos {
 // Condition.named.
 var placedLists = []string{"groups", "scopes", "users", "clients"}
 
-// placeNames notes where each name in the lists of n, a map, stands.
+// placeNames notes where each name in the lists of n, a map, stands; c.at is there.
 func (c *Condition) placeNames(n *conf.Node) {
 	for _, key := range placedLists {
-		list := n.Get(key)
-		if list == nil {
+		if !c.at.has(key) {
 			continue
 		}
-		for _, item := range list.Items() {
+		for _, item := range n.Get(key).Items() {
 			c.named = append(c.named, item.Pos().Spot())
 		}
 	}

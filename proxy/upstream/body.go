@@ -17,8 +17,10 @@ type requestBody struct {
 	pace *http.ResponseController
 	// silence is how long it may be silent.
 	silence time.Duration
-	err     atomic.Pointer[error]
-	closed  atomic.Bool
+	// ends is when the reading that goes on is cut off, in ns since 1970; 0 for none.
+	ends   atomic.Int64
+	err    atomic.Pointer[error]
+	closed atomic.Bool
 }
 
 // slowest is how long a client may be silent in the middle of a body. Without
@@ -29,14 +31,17 @@ func (b *requestBody) Read(p []byte) (int, error) {
 	if b.closed.Load() {
 		return 0, http.ErrBodyReadAfterClose
 	}
-	b.deadline(time.Now().Add(b.silence))
+	b.cutOff(time.Now().Add(b.silence))
 	n, err := b.ReadCloser.Read(p)
+	if err != nil && err != io.EOF {
+		b.err.CompareAndSwap(nil, &err)
+		return n, err
+	}
+	b.ends.Store(0)
 	if err == io.EOF {
 		// The connection lives on; the server watches it while the answer is
 		// written, for as long as that takes.
-		b.deadline(time.Time{})
-	} else if err != nil {
-		b.err.CompareAndSwap(nil, &err)
+		_ = b.deadline(time.Time{})
 	}
 	return n, err
 }
@@ -49,12 +54,20 @@ func (b *requestBody) Close() error {
 	return nil
 }
 
+// cutOff sets when the reading ends that begins.
+func (b *requestBody) cutOff(at time.Time) {
+	if b.pace != nil && b.deadline(at) == nil {
+		b.ends.Store(at.UnixNano())
+	}
+}
+
 // deadline sets when reading ends; what has no deadlines, as a recorder in a
 // test, has no connection to hold either.
-func (b *requestBody) deadline(at time.Time) {
-	if b.pace != nil {
-		_ = b.pace.SetReadDeadline(at)
+func (b *requestBody) deadline(at time.Time) error {
+	if b.pace == nil {
+		return nil
 	}
+	return b.pace.SetReadDeadline(at)
 }
 
 // failure returns the class of what went wrong while reading; false when
@@ -65,7 +78,10 @@ func (b *requestBody) failure() (Class, bool) {
 	}
 	err := b.err.Load()
 	if err == nil {
-		return "", false
+		// The server ends the context before the read that it cuts off, which may
+		// be told here first.
+		ends := b.ends.Load()
+		return BadRequest, ends != 0 && time.Now().UnixNano() >= ends
 	}
 	var tooLarge *http.MaxBytesError
 	if errors.As(*err, &tooLarge) {

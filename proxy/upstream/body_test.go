@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -88,6 +89,51 @@ func TestBodyIsCopiedWhole(t *testing.T) {
 			})
 		}
 		wg.Wait()
+	})
+}
+
+// cutOff is a body whose silence ends in the way of net/http's server: first the
+// context ends, then the read.
+type cutOff struct {
+	sent bool
+	end  func()
+}
+
+func (b *cutOff) Read(p []byte) (int, error) {
+	if !b.sent {
+		b.sent = true
+		return copy(p, "x"), nil
+	}
+	time.Sleep(30 * time.Millisecond) // longer than the silence
+	b.end()
+	time.Sleep(100 * time.Millisecond) // longer than what notices the end of the context
+	return 0, os.ErrDeadlineExceeded
+}
+
+// timed is a recorder with deadlines, which it leaves to the body.
+type timed struct{ *httptest.ResponseRecorder }
+
+func (timed) SetReadDeadline(time.Time) error { return nil }
+
+func TestSilentBodyIsNotTakenForAClientThatHasGone(t *testing.T) {
+	both(t, func(t *testing.T) {
+		app := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { io.Copy(io.Discard, r.Body) }))
+		defer app.Close()
+		up, err := upstream.New("app", config(t, app.URL), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer up.Close()
+		up.SetSilence(20 * time.Millisecond)
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		r := httptest.NewRequestWithContext(ctx, http.MethodPost, "http://a/", &cutOff{end: cancel})
+		r.ContentLength = 60000
+		w := timed{httptest.NewRecorder()}
+		up.Forward(w, r, upstream.Forward{Path: "/"})
+		if w.Code != http.StatusBadRequest {
+			t.Errorf("a silent body is answered %d, want 400", w.Code)
+		}
 	})
 }
 
