@@ -17,8 +17,9 @@ import (
 const held = 3 * time.Second
 
 // idle opens connections to t, each of which asks once and then stays, and
-// returns the KiB that t's process has more for each but the first. With socket the question
-// is for a web socket.
+// returns the KiB that t's process has more for each, its own pages alone: how many
+// of the program's are there is another question. With socket the question is for a
+// web socket.
 func idle(ctx context.Context, t target, socket bool) (kib float64, err error) {
 	n, question := idleConnections, http.StatusOK
 	if socket {
@@ -31,11 +32,7 @@ func idle(ctx context.Context, t target, socket bool) (kib float64, err error) {
 	text := t.question(u, question)
 	conns := openConns{}
 	defer conns.close()
-	// The first one brings in what of the program serves it.
-	if err := conns.open(ctx, u.Port(), text, question); err != nil {
-		return 0, err
-	}
-	before, err := t.proc.memory()
+	before, err := t.proc.own()
 	if err != nil {
 		return 0, err
 	}
@@ -45,7 +42,7 @@ func idle(ctx context.Context, t target, socket bool) (kib float64, err error) {
 		return 0, fmt.Errorf("open %d connections to %s: %w", n, t.proc.name, err)
 	}
 	time.Sleep(held)
-	after, err := t.proc.memory()
+	after, err := t.proc.own()
 	return (after - before) * 1024 / float64(n), err
 }
 

@@ -141,6 +141,9 @@ func (p *process) cpu() (time.Duration, error) {
 // in MiB.
 func (p *process) memory() (float64, error) { return p.status("VmRSS:") }
 
+// own returns how much of it is not of a file, such as the program itself (RssAnon).
+func (p *process) own() (float64, error) { return p.status("RssAnon:") }
+
 // peak returns how much of the process was in RAM at most (VmHWM), in MiB.
 func (p *process) peak() (float64, error) { return p.status("VmHWM:") }
 
