@@ -201,7 +201,7 @@ func (b *Bootstrap) checkServers(r *conf.Report, groups []string) []string {
 				r.Errorf(&scope.Name, "scope %q stands here twice; names are unique in the pool", scope.Name)
 			}
 			scopes = append(scopes, scope.Name)
-			checkKnown(r, &scope.Groups, "group", scope.Groups, groups)
+			checkKnown(r, &scope.Groups, groups, "group %q"+undeclared)
 		}
 	}
 	for _, i := range twice(servers) {
@@ -227,7 +227,7 @@ func (b *Bootstrap) checkUsers(r *conf.Report, groups []string, minPassword int)
 		if u.PhoneVerified && u.Phone == "" {
 			r.Errorf(&u.PhoneVerified, "user %q has no phone to be verified", u.Username)
 		}
-		checkKnown(r, &u.Groups, "group", u.Groups, groups)
+		checkKnown(r, &u.Groups, groups, "group %q"+undeclared)
 	}
 	for _, i := range twice(names) {
 		r.Errorf(&b.Users[i].Username, "user %q stands here twice", b.Users[i].Username)
@@ -255,16 +255,23 @@ func (b *Bootstrap) checkClients(r *conf.Report, scopes []string) {
 		if err := c.client().Check(); err != nil && c.ID != "" {
 			r.Errorf(c.Pos, "%v", err)
 		}
-		checkKnown(r, &c.Scopes, "scope", c.Scopes, known)
+		checkKnown(r, &c.Scopes, known, "scope %q"+undeclared)
 	}
 	for _, i := range twice(ids) {
 		r.Errorf(&b.Clients[i].ID, "client %q stands here twice", ids[i])
 	}
 }
 
-// checkKnown reports each of names that is not known, with a suggestion.
-func checkKnown(r *conf.Report, field *[]string, what string, names, known []string) {
-	for i, name := range names {
+// Why a name that is not known is wrong.
+const (
+	undeclared  = " is declared nowhere in this file"
+	noAttribute = " names %q, which is neither a standard nor a custom attribute"
+)
+
+// checkKnown reports each name in list that is not known, with a suggestion; why is a
+// format for it.
+func checkKnown(r *conf.Report, list *[]string, known []string, why string) {
+	for i, name := range *list {
 		if slices.Contains(known, name) {
 			continue
 		}
@@ -272,7 +279,7 @@ func checkKnown(r *conf.Report, field *[]string, what string, names, known []str
 		if near := conf.Suggest(name, known); near != "" {
 			hint = "; did you mean " + near + "?"
 		}
-		r.Errorf(&(*field)[i], "%s %q is declared nowhere in this file%s", what, name, hint)
+		r.Errorf(&(*list)[i], why+"%s", name, hint)
 	}
 }
 
@@ -299,22 +306,7 @@ func (b *Bootstrap) checkAttributes(r *conf.Report, s pool.Schema) {
 	known := s.Names()
 	for i := range b.Clients {
 		c := &b.Clients[i]
-		checkAttributeNames(r, "read_attributes", &c.ReadAttributes, known)
-		checkAttributeNames(r, "write_attributes", &c.WriteAttributes, known)
-	}
-}
-
-// checkAttributeNames reports each name in a list of a client that is none of known,
-// with a suggestion: it would change nothing.
-func checkAttributeNames(r *conf.Report, key string, list *[]string, known []string) {
-	for i, name := range *list {
-		if slices.Contains(known, name) {
-			continue
-		}
-		hint := ""
-		if near := conf.Suggest(name, known); near != "" {
-			hint = "; did you mean " + near + "?"
-		}
-		r.Errorf(&(*list)[i], "%s names %q, which is neither a standard nor a custom attribute%s", key, name, hint)
+		checkKnown(r, &c.ReadAttributes, known, "read_attributes"+noAttribute)
+		checkKnown(r, &c.WriteAttributes, known, "write_attributes"+noAttribute)
 	}
 }
